@@ -1,0 +1,1 @@
+"""What defines each architecture, and nothing about a framework. Stdlib only."""

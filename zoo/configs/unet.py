@@ -1,0 +1,105 @@
+"""U-Net: Ronneberger, Fischer and Brox 2015 (arXiv:1505.04597).
+
+`unet_time` is conditioned on a time step, as the network of a diffusion model is
+(Ho, Jain and Abbeel 2020, arXiv:2006.11239).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import InputError
+from ._base import IMAGE_ACTIVATIONS, IMAGE_NORMS, Config, Init, Input
+
+
+@dataclass(frozen=True, kw_only=True)
+class UNetConfig(Config):
+    """Everything that defines a U-Net.
+
+    Args:
+        widths: channels of each level, the bottleneck last; each level but the last
+            is followed by a 2x2 max-pool.
+        in_channels, num_classes: channels of the image and of the logits.
+        norm: after every 3x3 convolution: none, batch, group or layer.
+        groups: groups of the group norm.
+        activation: after every norm.
+        dropout: on the bottleneck, in training.
+        time_width: width of the sinusoidal time embedding; 0 for no time input.
+        image_size: height and width of the example inputs; any multiple of
+            `divisor` works.
+    """
+
+    widths: tuple[int, ...] = (64, 128, 256)
+    in_channels: int = 3
+    num_classes: int = 1
+    norm: str = "none"
+    groups: int = 8
+    activation: str = "relu"
+    dropout: float = 0.0
+    time_width: int = 0
+    image_size: int = 64
+
+    def validate(self) -> None:
+        self._widths("widths", least=2)
+        self._positive("in_channels", "num_classes", "groups", "image_size")
+        self._choice("norm", IMAGE_NORMS)
+        self._choice("activation", IMAGE_ACTIVATIONS)
+        self._fraction("dropout")
+        if type(self.time_width) is not int or self.time_width < 0:
+            raise self._fail("time_width", "0 or a positive even integer")
+        if self.time_width % 2:
+            raise self._fail("time_width", "even (half sines, half cosines)")
+        if self.norm == "group" and any(w % self.groups for w in self.widths):
+            raise self._fail("widths", f"divisible by groups={self.groups}")
+        if self.image_size % self.divisor:
+            raise self._fail("image_size", f"divisible by {self.divisor}")
+
+    @property
+    def divisor(self) -> int:
+        """What height and width must be divisible by: 2 per max-pool."""
+        return 2 ** (len(self.widths) - 1)
+
+    @property
+    def loss(self) -> str:
+        if self.time_width:
+            return "mse"  # a diffusion model predicts the noise
+        return "bce" if self.num_classes == 1 else "cross_entropy"
+
+    def inputs(self) -> tuple[Input, ...]:
+        image = Input("image", (self.image_size, self.image_size, self.in_channels))
+        return (image, Input("time", (), "time")) if self.time_width else (image,)
+
+    def check_size(self, height: int | None, width: int | None) -> None:
+        """Raise InputError unless `divisor` divides both; None is not known yet."""
+        if (height or 0) % self.divisor or (width or 0) % self.divisor:
+            raise InputError(
+                f"U-Net with {len(self.widths)} levels needs height and width"
+                f" divisible by {self.divisor}; got {height}x{width}."
+                f" Pad or crop the image."
+            )
+
+    def init_rules(self) -> tuple[tuple[str, Init], ...]:
+        return (("up.*.weight", Init(self.scheme, layout="io")),)
+
+    def small(self) -> UNetConfig:
+        widths = tuple(8 * (i + 1) for i in range(len(self.widths)))
+        return self.override(
+            widths=widths,
+            image_size=self.divisor * max(2, 12 // self.divisor),
+            time_width=8 if self.time_width else 0,
+        )
+
+
+_ORIGINAL = UNetConfig(
+    widths=(64, 128, 256, 512, 1024), in_channels=1, num_classes=2, image_size=128
+)
+
+PRESETS = {
+    "unet": UNetConfig(),
+    "unet_bn": UNetConfig(norm="batch"),
+    "unet_original": _ORIGINAL,
+    "unet_original_bn": _ORIGINAL.override(norm="batch"),
+    "unet_time": UNetConfig(
+        num_classes=3, norm="group", activation="silu", time_width=128
+    ),
+}

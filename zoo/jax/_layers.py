@@ -1,0 +1,304 @@
+"""What the frameworks disagree on, settled for JAX.
+
+Flax's built-ins serve wherever they are equal and fast. Ours below are not equal
+(BatchNorm's variance, LeakyReLU's and GELU's gradients at their edges) or slow: the
+backward pass of some XLA operators falls off a cliff on CPUs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import Array
+
+BN_EPS, BN_MOMENTUM = 1e-5, 0.9  # Flax's momentum weighs the old value
+LN_EPS = 1e-5
+
+
+def activation(kind: str) -> Callable[[Array], Array]:
+    """Return the activation; `prelu` is a module with one learned slope."""
+    if kind == "prelu":
+        return PReLU()
+    return {
+        "relu": jax.nn.relu,
+        # jax.nn.leaky_relu has slope 1 at exactly 0, the others .01
+        "leaky_relu": lambda x: jnp.where(x > 0, x, 0.01 * x),
+        "elu": lambda x: jax.nn.elu(x, alpha=1.0),
+        "selu": jax.nn.selu,
+        "gelu": lambda x: jax.nn.gelu(x, approximate=False),
+        "gelu_tanh": lambda x: jax.nn.gelu(x, approximate=True),
+        "silu": jax.nn.silu,
+        "sigmoid": jax.nn.sigmoid,
+        "tanh": jnp.tanh,
+        "softplus": jax.nn.softplus,
+        "softmax": lambda x: jax.nn.softmax(x, axis=-1),
+        "identity": lambda x: x,
+    }[kind]
+
+
+class PReLU(nnx.Module):
+    """One learned slope for negative inputs, as torch.nn.PReLU(1)."""
+
+    def __init__(self) -> None:
+        self.weight = nnx.Param(jnp.full((1,), 0.25))
+
+    def __call__(self, x: Array) -> Array:
+        return jnp.where(x > 0, x, self.weight[...].astype(x.dtype) * x)
+
+
+class BatchNorm(nnx.BatchNorm):
+    """Batch norm whose running variance is unbiased, n/(n-1), as PyTorch's is."""
+
+    def __init__(
+        self, channels: int, eps: float = BN_EPS, *, rngs: nnx.Rngs
+    ) -> None:
+        super().__init__(
+            channels,
+            momentum=BN_MOMENTUM,
+            epsilon=eps,
+            use_fast_variance=False,
+            rngs=rngs,
+        )
+
+    def __call__(self, x: Array) -> Array:
+        if self.use_running_average:
+            mean, var = self.mean[...], self.var[...]
+        else:
+            axes = tuple(range(x.ndim - 1))
+            wide = jnp.promote_types(x.dtype, jnp.float32)  # for float16, bfloat16
+            mean = x.mean(axes, dtype=wide)
+            var = jnp.square(x.astype(wide) - mean).mean(axes)
+            n = x.size // x.shape[-1]
+            self._move(self.mean, mean)
+            self._move(self.var, var * (n / max(n - 1, 1)))
+        scale = jax.lax.rsqrt(var + self.epsilon) * self.scale[...]
+        return ((x - mean) * scale + self.bias[...]).astype(x.dtype)
+
+    def _move(self, running: nnx.Variable, new: Array) -> None:
+        new = jax.lax.stop_gradient(new).astype(running.dtype)
+        old = running[...]
+        running[...] = self.momentum * old + (1 - self.momentum) * new
+
+
+def image_norm(
+    kind: str, channels: int, groups: int = 8, *, rngs: nnx.Rngs
+) -> Callable[[Array], Array]:
+    """Return a norm for (N, H, W, C); "layer" is a group norm with one group."""
+    if kind == "batch":
+        return BatchNorm(channels, rngs=rngs)
+    if kind in ("group", "layer"):
+        count = groups if kind == "group" else 1
+        return _group_norm(channels, count, rngs)
+    return activation("identity")
+
+
+def vector_norm(
+    kind: str, features: int, groups: int = 8, *, rngs: nnx.Rngs
+) -> Callable[[Array], Array]:
+    """Return a norm for (N, C); layer and RMS norm also take (N, T, C)."""
+    if kind == "batch":
+        return BatchNorm(features, rngs=rngs)
+    if kind == "group":
+        return _group_norm(features, groups, rngs)
+    if kind == "layer":
+        return layer_norm(features, rngs=rngs)
+    if kind == "rms":
+        return nnx.RMSNorm(features, epsilon=LN_EPS, rngs=rngs)
+    return activation("identity")
+
+
+def _group_norm(channels: int, groups: int, rngs: nnx.Rngs) -> nnx.GroupNorm:
+    return nnx.GroupNorm(
+        channels,
+        num_groups=groups,
+        epsilon=LN_EPS,
+        use_fast_variance=False,
+        rngs=rngs,
+    )
+
+
+def layer_norm(
+    features: int, eps: float = LN_EPS, *, rngs: nnx.Rngs
+) -> nnx.LayerNorm:
+    """Return nnx.LayerNorm with the two-pass variance, which does not cancel."""
+    return nnx.LayerNorm(features, epsilon=eps, use_fast_variance=False, rngs=rngs)
+
+
+class ConvTranspose(nnx.Module):
+    """Transposed convolution whose kernel equals its stride, as one matmul.
+
+    Nothing overlaps, so each input pixel paints its own k x k square. XLA's general
+    transposed convolution is 30 times as slow to train on a CPU. The weight has
+    PyTorch's layout (in, out, k, k).
+    """
+
+    def __init__(self, c_in: int, c_out: int, kernel: int, *, rngs: nnx.Rngs) -> None:
+        init = nnx.initializers.lecun_normal(in_axis=0, out_axis=1)
+        shape = (c_in, c_out, kernel, kernel)
+        self.weight = nnx.Param(init(rngs.params(), shape))
+        self.bias = nnx.Param(jnp.zeros((c_out,)))
+
+    def __call__(self, x: Array) -> Array:
+        n, h, w, _ = x.shape
+        weight = self.weight[...].astype(x.dtype)
+        _, c_out, k, _ = weight.shape
+        y = jnp.einsum("nhwi,iokl->nhkwlo", x, weight)
+        y = y.reshape(n, h * k, w * k, c_out)
+        return y + self.bias[...].astype(x.dtype)
+
+
+def max_pool(
+    x: Array, kernel: int, stride: int, padding: int = 0, ceil: bool = False
+) -> Array:
+    """Max-pool (N, H, W, C), padded with -inf; ties go to the first, as in PyTorch.
+
+    Separable: along W, then along H, over strided slices. The gradient is a few
+    selects where XLA's select-and-scatter costs 5 to 20 times as much on a CPU.
+    """
+    for axis in (2, 1):
+        size = x.shape[axis] + 2 * padding
+        steps = (size - kernel + (stride - 1 if ceil else 0)) // stride + 1
+        if ceil and (steps - 1) * stride >= x.shape[axis] + padding:
+            steps -= 1  # a window may not start in the right-hand padding
+        after = max((steps - 1) * stride + kernel - x.shape[axis] - padding, 0)
+        if padding or after:
+            pads = [(0, 0)] * 4
+            pads[axis] = (padding, after)
+            x = jnp.pad(x, pads, constant_values=-jnp.inf)
+        last = (steps - 1) * stride + 1
+        best = None
+        for i in range(kernel):
+            y = jax.lax.slice_in_dim(x, i, i + last, stride, axis)
+            # a >= b keeps the first; a != a keeps a NaN
+            best = (
+                y if best is None
+                else jnp.where((best >= y) | (best != best), best, y)
+            )  # fmt: skip
+        x = best
+    return x
+
+
+class _Recurrent(nnx.Module):
+    """Stacked, optionally bidirectional recurrence over raw PyTorch-layout weights.
+
+    One matmul projects the inputs of all steps before the scan.
+    """
+
+    gates: int
+    hidden_bias = False
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        *,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.dropout = nnx.Dropout(dropout, rngs=rngs)
+        width, wide = input_size, self.gates * hidden_size
+        ih = nnx.initializers.lecun_normal(in_axis=1, out_axis=0)
+        hh = nnx.initializers.orthogonal(column_axis=0)
+        for layer in range(num_layers):
+            for name in self._names(layer):
+                key = rngs.params
+                self._param("weight_ih", name, ih(key(), (wide, width)))
+                self._param("weight_hh", name, hh(key(), (wide, hidden_size)))
+                self._param("bias_ih", name, jnp.zeros((wide,)))
+                if self.hidden_bias:
+                    self._param("bias_hh", name, jnp.zeros((wide,)))
+            width = hidden_size * (2 if bidirectional else 1)
+
+    def _names(self, layer: int) -> tuple[str, ...]:
+        names = (f"l{layer}", f"l{layer}_reverse")
+        return names if self.bidirectional else names[:1]
+
+    def _param(self, kind: str, name: str, value: Array) -> None:
+        setattr(self, f"{kind}_{name}", nnx.Param(value))
+
+    def __call__(
+        self, x: Array, lengths: Array | None = None
+    ) -> tuple[Array, Array]:
+        """Map (N, T, C) to outputs (N, T, D*H), zero past the end, and last states.
+
+        The last states (N, D*H) are those after each direction's last real step.
+        """
+        keep = None
+        if lengths is not None:
+            keep = jnp.arange(x.shape[1])[:, None, None] < lengths[:, None]
+        x = jnp.swapaxes(x, 0, 1)  # (T, N, C): scan runs over the first axis
+        for layer in range(self.num_layers):
+            x = self.dropout(x) if layer else x
+            runs = [self._run(x, keep, name) for name in self._names(layer)]
+            x = jnp.concatenate([out for out, _ in runs], -1)
+        last = jnp.concatenate([h for _, h in runs], -1)
+        return jnp.swapaxes(x, 0, 1), last
+
+    def _run(
+        self, x: Array, keep: Array | None, name: str
+    ) -> tuple[Array, Array]:
+        def weight(kind: str) -> Array:
+            return getattr(self, f"{kind}_{name}")[...].astype(x.dtype)
+
+        z = x @ weight("weight_ih").T + weight("bias_ih")
+        w_hh = weight("weight_hh").T
+        b_hh = weight("bias_hh") if self.hidden_bias else None
+
+        def step(state, inputs):
+            z, keep = inputs
+            hidden = state[0] @ w_hh
+            new = self.cell(z, hidden if b_hh is None else hidden + b_hh, state)
+            if keep is None:
+                return new, new[0]
+            kept = tuple(jnp.where(keep, a, b) for a, b in zip(new, state))
+            return kept, jnp.where(keep, new[0], 0)
+
+        zeros = jnp.zeros((x.shape[1], self.hidden_size), x.dtype)
+        start = (zeros,) * (2 if isinstance(self, LSTM) else 1)
+        # Backwards, padding comes first and leaves the zero state as it is.
+        reverse = name.endswith("_reverse")
+        state, out = jax.lax.scan(step, start, (z, keep), reverse=reverse)
+        return out, state[0]
+
+
+class RNN(_Recurrent):
+    """Elman RNN with tanh and one bias."""
+
+    gates = 1
+
+    def cell(self, z: Array, hidden: Array, state: tuple) -> tuple[Array, ...]:
+        return (jnp.tanh(z + hidden),)
+
+
+class LSTM(_Recurrent):
+    """LSTM (gates i, f, g, o) with one bias per gate."""
+
+    gates = 4
+
+    def cell(self, z: Array, hidden: Array, state: tuple) -> tuple[Array, ...]:
+        i, f, g, o = jnp.split(z + hidden, 4, -1)
+        sigmoid = jax.nn.sigmoid
+        c = sigmoid(f) * state[1] + sigmoid(i) * jnp.tanh(g)
+        return sigmoid(o) * jnp.tanh(c), c
+
+
+class GRU(_Recurrent):
+    """GRU (gates r, z, n), the reset gate after the matmul: both biases matter."""
+
+    gates = 3
+    hidden_bias = True
+
+    def cell(self, z: Array, hidden: Array, state: tuple) -> tuple[Array, ...]:
+        (xr, xz, xn), (hr, hz, hn) = jnp.split(z, 3, -1), jnp.split(hidden, 3, -1)
+        r, u = jax.nn.sigmoid(xr + hr), jax.nn.sigmoid(xz + hz)
+        n = jnp.tanh(xn + r * hn)
+        return ((1 - u) * n + u * state[0],)

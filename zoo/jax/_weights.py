@@ -1,0 +1,122 @@
+"""Flax variables <-> canonical names and layouts: one table, keyed by module type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from ..errors import StateError
+from ..layouts import Arrays, Entry, full_name, hollow, move
+from . import _layers
+
+_NORM = move(scale="weight", bias="bias")
+
+TABLE: dict[type, Entry] = {
+    nnx.Linear: move(kernel=("weight", (1, 0)), bias="bias"),
+    nnx.Conv: move(kernel=("weight", (3, 2, 0, 1)), bias="bias"),
+    nnx.Embed: move(embedding="weight"),
+    nnx.LayerNorm: _NORM,
+    nnx.GroupNorm: _NORM,
+    nnx.RMSNorm: move(scale="weight"),
+    _layers.BatchNorm: move(
+        scale="weight", bias="bias", mean="running_mean", var="running_var"
+    ),
+}
+
+
+def submodules(model: nnx.Module) -> dict[str, nnx.Module]:
+    """Return every submodule by canonical path, parents first; "" is the model."""
+    return dict(_walk(model, ""))
+
+
+def _walk(module: Any, path: str) -> Iterator[tuple[str, nnx.Module]]:
+    yield path, module
+    if type(module) in TABLE:
+        return
+    if type(module).__module__.partition(".")[0] == "flax":
+        if _variables(module):
+            raise StateError(f"no table entry for {type(module).__name__} at {path!r}.")
+        return
+    for name, value in vars(module).items():
+        if name.startswith("_") or name == "rngs":
+            continue
+        for key, child in _items(name, value):
+            yield from _walk(child, f"{path}.{key}" if path else key)
+
+
+def _items(name: str, value: Any) -> Iterator[tuple[str, nnx.Module]]:
+    if isinstance(value, (nnx.List, nnx.Sequential, list, tuple)):
+        items = value.layers if isinstance(value, nnx.Sequential) else value
+        for i, item in enumerate(items):
+            yield from _items(f"{name}.{i}", item)
+    elif isinstance(value, nnx.Dict):
+        for key in vars(value):
+            if not key.startswith("_"):
+                yield from _items(f"{name}.{key}", value[key])
+    elif isinstance(value, nnx.Module):
+        yield name, value
+
+
+def _variables(module: nnx.Module) -> dict[str, nnx.Variable]:
+    """Return a module's own weights and buffers; random states are no weights."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, (nnx.Param, nnx.BatchStat))
+    }
+
+
+def _leaves(
+    model: nnx.Module,
+) -> Iterator[tuple[str, dict[str, nnx.Variable], Entry | None]]:
+    """Yield (path, variables by native name, entry) per leaf."""
+    for path, module in _walk(model, ""):
+        variables = _variables(module)
+        if variables:
+            yield path, variables, TABLE.get(type(module))
+
+
+def collect(
+    model: nnx.Module,
+    value: Callable[[nnx.Variable], np.ndarray],
+    trainable: bool = False,
+) -> dict[str, np.ndarray]:
+    """Return `value` of every variable under canonical names, in canonical layout."""
+    out: dict[str, np.ndarray] = {}
+    for path, variables, entry in _leaves(model):
+        native = {
+            k: value(v)
+            for k, v in variables.items()
+            if isinstance(v, nnx.Param) or not trainable
+        }
+        if native:
+            canonical = native if entry is None else entry.to(native)
+            out.update({full_name(path, k): v for k, v in canonical.items()})
+    return out
+
+
+def read(model: nnx.Module) -> dict[str, np.ndarray]:
+    """Return the weights and buffers; arrays may share the model's memory."""
+    return collect(model, lambda v: np.asarray(v[...]))
+
+
+def shapes(model: nnx.Module) -> dict[str, tuple[int, ...]]:
+    """Return the canonical names and shapes without touching a weight."""
+    return {k: v.shape for k, v in collect(model, lambda v: hollow(v.shape)).items()}
+
+
+def write(model: nnx.Module, state: Arrays) -> None:
+    """Set the weights and buffers from canonical arrays of the right shapes."""
+    for path, variables, entry in _leaves(model):
+        if entry is None:
+            native = {k: state[full_name(path, k)] for k in variables}
+        else:
+            names = entry.to({k: hollow(v.shape) for k, v in variables.items()})
+            native = entry.back({k: state[full_name(path, k)] for k in names})
+        for key, variable in variables.items():
+            # jnp.array copies: a NumPy array's owner may change it later
+            variable.set_value(jnp.array(native[key], dtype=variable.dtype))

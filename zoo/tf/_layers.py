@@ -1,0 +1,303 @@
+"""What the frameworks disagree on, settled for Keras.
+
+Only `keras.layers` and `keras.ops`, so that the models also run on Keras's JAX and
+torch engines. Keras rounds Python floats through float32 in some of its own
+functions; where that shows in float64, the exact form stands here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from ..configs._base import Config, config_class
+
+BN_EPS, BN_MOMENTUM = 1e-5, 0.9  # Keras's momentum weighs the old value
+LN_EPS = 1e-5
+
+
+@contextmanager
+def dtype_scope(policy: str | keras.DTypePolicy) -> Iterator[None]:
+    """Make `policy` the default of every layer built, and its dtype of constants."""
+    policy = keras.dtype_policies.get(policy)
+    old = keras.config.dtype_policy(), keras.config.floatx()
+    keras.config.set_dtype_policy(policy)
+    keras.config.set_floatx(policy.variable_dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(old[0])
+        keras.config.set_floatx(old[1])
+
+
+class Model(keras.Model):
+    """Base of the models in this room: what Keras needs once.
+
+    Registers subclasses for `.keras` files, keeps config and dtype policy in
+    `get_config`, and creates every variable through symbolic inputs, without which
+    `load_weights` into a subclassed model would load nothing, silently.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        package = cls.__module__.replace(".", "_")
+        keras.saving.register_keras_serializable(package)(cls)
+
+    def build(self, input_shape: Any = None) -> None:
+        if self.built:
+            return
+        with dtype_scope(self.dtype_policy):
+            self.call(*symbolic_inputs(self.config, self.dtype_policy))
+        self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        policy = self.dtype_policy.name
+        return {"config": self.config.to_dict(), "dtype": policy}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Model:
+        with dtype_scope(config["dtype"]):
+            model = cls(config_class(cls).from_dict(config["config"]))
+            model.build()
+        return model
+
+
+def symbolic_inputs(
+    config: Config, policy: keras.DTypePolicy
+) -> list[keras.KerasTensor]:
+    """Return a keras.Input for each of the config's inputs, of any batch size."""
+    real = policy.compute_dtype
+    return [
+        keras.Input(i.shape, dtype=real if i.dtype == "float32" else i.dtype)
+        for i in config.inputs()
+    ]
+
+
+def activation(kind: str) -> Callable[[Any], Any]:
+    """Return the activation; `prelu` is a layer with one learned slope."""
+    if kind == "prelu":
+        return PReLU()
+    return {
+        "relu": ops.relu,
+        "leaky_relu": lambda x: ops.where(x > 0, x, 0.01 * x),
+        "elu": lambda x: ops.elu(x, alpha=1.0),
+        "selu": ops.selu,
+        # ops.gelu holds its constant in float32
+        "gelu": lambda x: 0.5 * x * (1 + ops.erf(x * math.sqrt(0.5))),
+        "gelu_tanh": _gelu_tanh,
+        "silu": ops.silu,
+        "sigmoid": ops.sigmoid,
+        "tanh": ops.tanh,
+        "softplus": ops.softplus,
+        "softmax": lambda x: ops.softmax(x, axis=-1),
+        "identity": lambda x: x,
+    }[kind]
+
+
+def _gelu_tanh(x: Any) -> Any:
+    inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
+    return 0.5 * x * (1 + ops.tanh(inner))
+
+
+class PReLU(layers.Layer):
+    """One learned slope for negative inputs, as torch.nn.PReLU(1)."""
+
+    def build(self, shape: Any) -> None:
+        slope = keras.initializers.Constant(0.25)
+        self.weight = self.add_weight(shape=(1,), initializer=slope, name="weight")
+
+    def call(self, x: Any) -> Any:
+        return ops.where(x > 0, x, self.weight * x)
+
+
+class BatchNorm(layers.BatchNormalization):
+    """Batch norm whose running variance is unbiased, n/(n-1), as PyTorch's is."""
+
+    def __init__(self, eps: float = BN_EPS) -> None:
+        super().__init__(
+            axis=-1,
+            momentum=BN_MOMENTUM,
+            epsilon=eps,
+            beta_initializer="zeros",
+            gamma_initializer="ones",
+            moving_mean_initializer="zeros",
+            moving_variance_initializer="ones",
+        )
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        if not (training and self.trainable):
+            return super().call(x, training=False)
+        axes = list(range(len(x.shape) - 1))
+        wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+        mean, var = ops.moments(wide, axes)
+        n = ops.cast(ops.size(x), var.dtype) / x.shape[-1]
+        self._move(self.moving_mean, mean)
+        self._move(self.moving_variance, var * (n / ops.maximum(n - 1, 1)))
+        y = ops.batch_normalization(
+            wide,
+            mean,
+            var,
+            axis=-1,
+            offset=ops.cast(self.beta, wide.dtype),
+            scale=ops.cast(self.gamma, wide.dtype),
+            epsilon=self.epsilon,
+        )
+        return ops.cast(y, self.compute_dtype)
+
+    def _move(self, running: keras.Variable, new: Any) -> None:
+        old = ops.cast(running, new.dtype)
+        running.assign(self.momentum * old + (1 - self.momentum) * new)
+
+
+def image_norm(kind: str, channels: int, groups: int = 8) -> layers.Layer:
+    """Return a norm for (N, H, W, C); "layer" is a group norm with one group."""
+    if kind == "batch":
+        return BatchNorm()
+    if kind in ("group", "layer"):
+        return _group_norm(groups if kind == "group" else 1)
+    return layers.Identity()
+
+
+def vector_norm(kind: str, features: int, groups: int = 8) -> layers.Layer:
+    """Return a norm for (N, C); layer and RMS norm also take (N, T, C)."""
+    if kind == "batch":
+        return BatchNorm()
+    if kind == "group":
+        return _group_norm(groups)
+    if kind == "layer":
+        return layer_norm()
+    if kind == "rms":
+        return layers.RMSNormalization(axis=-1, epsilon=LN_EPS)
+    return layers.Identity()
+
+
+def _group_norm(groups: int) -> layers.GroupNormalization:
+    return layers.GroupNormalization(
+        groups=groups,
+        axis=-1,
+        epsilon=LN_EPS,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+    )
+
+
+def layer_norm(eps: float = LN_EPS) -> layers.LayerNormalization:
+    """Return keras.layers.LayerNormalization over the last axis."""
+    return layers.LayerNormalization(
+        axis=-1, epsilon=eps, beta_initializer="zeros", gamma_initializer="ones"
+    )
+
+
+def max_pool(
+    x: Any, kernel: int, stride: int, padding: int = 0, ceil: bool = False
+) -> Any:
+    """Max-pool (N, H, W, C), padded with -inf; ties go to the first, as in PyTorch."""
+    if padding or ceil:
+        # A window that ceil mode adds reads at most stride - 1 rows past the end;
+        # one that starts in the padding would be cut by "valid" only if kernel >= stride.
+        after = padding + (stride - 1 if ceil else 0)
+        pads = [(0, 0), (padding, after), (padding, after), (0, 0)]
+        x = ops.pad(x, pads, constant_values=-math.inf)
+    return ops.max_pool(x, kernel, stride, padding="valid")
+
+
+class _Recurrent(layers.Layer):
+    """Stacked, optionally bidirectional keras.layers recurrence.
+
+    Each layer and direction is a leaf `l0`, `l0_reverse`, `l1`, …
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.dropout = layers.Dropout(dropout)
+        for layer in range(num_layers):
+            for name in self._names(layer):
+                backwards = name.endswith("_reverse")
+                setattr(self, name, self.leaf(hidden_size, backwards))
+
+    def _names(self, layer: int) -> tuple[str, ...]:
+        names = (f"l{layer}", f"l{layer}_reverse")
+        return names if self.bidirectional else names[:1]
+
+    def call(self, x: Any, lengths: Any = None, training: bool = False) -> Any:
+        """Map (N, T, C) to outputs (N, T, D*H), zero past the end, and last states.
+
+        The last states (N, D*H) are those after each direction's last real step.
+        """
+        mask = None
+        if lengths is not None:
+            steps = ops.arange(x.shape[1], dtype=lengths.dtype)
+            mask = steps < ops.expand_dims(lengths, 1)
+        for layer in range(self.num_layers):
+            x = self.dropout(x, training=training) if layer else x
+            outs, last = [], []
+            for name in self._names(layer):
+                out, h, *_ = getattr(self, name)(x, mask=mask)
+                backwards = name.endswith("_reverse")
+                outs.append(ops.flip(out, axis=1) if backwards else out)
+                last.append(h)
+            x = ops.concatenate(outs, -1)
+        return x, ops.concatenate(last, -1)
+
+
+# Every leaf gives all steps and the last state; outputs past the end are zero.
+_LEAF: dict[str, Any] = {
+    "activation": "tanh",
+    "kernel_initializer": "glorot_uniform",
+    "recurrent_initializer": "orthogonal",
+    "bias_initializer": "zeros",
+    "return_sequences": True,
+    "return_state": True,
+    "zero_output_for_mask": True,
+}
+
+
+class RNN(_Recurrent):
+    """Elman RNN with tanh and one bias."""
+
+    def leaf(self, units: int, backwards: bool) -> layers.SimpleRNN:
+        return layers.SimpleRNN(units, go_backwards=backwards, **_LEAF)
+
+
+class LSTM(_Recurrent):
+    """LSTM (gates i, f, g, o) with one bias per gate."""
+
+    def leaf(self, units: int, backwards: bool) -> layers.LSTM:
+        return layers.LSTM(
+            units,
+            recurrent_activation="sigmoid",
+            unit_forget_bias=True,
+            go_backwards=backwards,
+            **_LEAF,
+        )
+
+
+class GRU(_Recurrent):
+    """GRU (gates r, z, n), the reset gate after the matmul: both biases matter."""
+
+    def leaf(self, units: int, backwards: bool) -> layers.GRU:
+        return layers.GRU(
+            units,
+            recurrent_activation="sigmoid",
+            reset_after=True,
+            go_backwards=backwards,
+            **_LEAF,
+        )

@@ -1,0 +1,156 @@
+"""Keras variables <-> canonical names and layouts: one table, keyed by layer type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+from ..errors import StateError
+from ..layouts import Arrays, Entry, full_name, hollow, move
+from . import _layers
+
+_NORM = move(gamma="weight", beta="bias")
+_RECURRENT = move(
+    kernel=("weight_ih_{}", (1, 0)),
+    recurrent_kernel=("weight_hh_{}", (1, 0)),
+    bias="bias_ih_{}",
+)
+
+
+def _swap_rz(w: np.ndarray) -> np.ndarray:
+    """Exchange Keras's gate order z, r, n and PyTorch's r, z, n on the last axis."""
+    z, r, n = np.split(w, 3, -1)
+    return np.concatenate((r, z, n), -1)
+
+
+def _gru_to(native: Arrays) -> dict[str, np.ndarray]:
+    b_ih, b_hh = _swap_rz(native["bias"])
+    return {
+        "weight_ih_{}": _swap_rz(native["kernel"]).T,
+        "weight_hh_{}": _swap_rz(native["recurrent_kernel"]).T,
+        "bias_ih_{}": b_ih,
+        "bias_hh_{}": b_hh,
+    }
+
+
+def _gru_back(state: Arrays) -> dict[str, np.ndarray]:
+    return {
+        "kernel": _swap_rz(state["weight_ih_{}"].T),
+        "recurrent_kernel": _swap_rz(state["weight_hh_{}"].T),
+        "bias": _swap_rz(np.stack((state["bias_ih_{}"], state["bias_hh_{}"]))),
+    }
+
+
+TABLE: dict[type, Entry] = {
+    layers.Dense: move(kernel=("weight", (1, 0)), bias="bias"),
+    layers.Conv2D: move(kernel=("weight", (3, 2, 0, 1)), bias="bias"),
+    layers.Conv2DTranspose: move(kernel=("weight", (3, 2, 0, 1)), bias="bias"),
+    layers.Embedding: move(embeddings="weight"),
+    layers.LayerNormalization: _NORM,
+    layers.GroupNormalization: _NORM,
+    layers.RMSNormalization: move(scale="weight"),
+    _layers.BatchNorm: move(
+        gamma="weight",
+        beta="bias",
+        moving_mean="running_mean",
+        moving_variance="running_var",
+    ),
+    layers.SimpleRNN: _RECURRENT,
+    layers.LSTM: _RECURRENT,
+    layers.GRU: Entry(_gru_to, _gru_back),
+}
+
+
+def submodules(model: keras.Layer) -> dict[str, keras.Layer]:
+    """Return every submodule by canonical path, parents first; "" is the model."""
+    return dict(_walk(model, ""))
+
+
+def _walk(layer: Any, path: str) -> Iterator[tuple[str, keras.Layer]]:
+    yield path, layer
+    if type(layer) in TABLE:
+        return
+    if type(layer).__module__.partition(".")[0] == "keras":
+        if any(_weights_of(layer)):
+            raise StateError(f"no table entry for {type(layer).__name__} at {path!r}.")
+        return
+    # On Keras's torch engine sublayers live in _modules, as any nn.Module's do.
+    for name, value in {**vars(layer), **getattr(layer, "_modules", {})}.items():
+        if name.startswith("_"):
+            continue
+        for key, child in _items(name, value):
+            yield from _walk(child, f"{path}.{key}" if path else key)
+
+
+def _items(name: str, value: Any) -> Iterator[tuple[str, keras.Layer]]:
+    if isinstance(value, keras.Layer):
+        yield name, value
+    elif isinstance(value, (list, tuple)):
+        for i, item in enumerate(value):
+            yield from _items(f"{name}.{i}", item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _items(f"{name}.{key}", item)
+
+
+def _weights_of(layer: keras.Layer) -> Iterator[keras.Variable]:
+    """Yield a leaf's variables; random seeds are no weights."""
+    return (v for v in layer.variables if v.name != "seed_generator_state")
+
+
+def _leaves(
+    model: keras.Layer,
+) -> Iterator[tuple[str, dict[str, keras.Variable], Entry | None]]:
+    """Yield (prefix with `{}`, variables by native name, entry) per leaf."""
+    for path, layer in _walk(model, ""):
+        entry = TABLE.get(type(layer))
+        if entry is not None:
+            yield path, {v.name: v for v in _weights_of(layer)}, entry
+            continue
+        raw = {k: v for k, v in vars(layer).items() if isinstance(v, keras.Variable)}
+        if raw:
+            yield path, raw, None
+
+
+def collect(
+    model: keras.Layer,
+    value: Callable[[keras.Variable], np.ndarray],
+    trainable: bool = False,
+) -> dict[str, np.ndarray]:
+    """Return `value` of every variable under canonical names, in canonical layout."""
+    out: dict[str, np.ndarray] = {}
+    for path, variables, entry in _leaves(model):
+        native = {
+            k: value(v) for k, v in variables.items() if v.trainable or not trainable
+        }
+        if native:
+            canonical = native if entry is None else entry.to(native)
+            out.update({full_name(path, k): v for k, v in canonical.items()})
+    return out
+
+
+def read(model: keras.Layer) -> dict[str, np.ndarray]:
+    """Return the weights and buffers; arrays may share the model's memory."""
+    return collect(model, lambda v: keras.ops.convert_to_numpy(v))
+
+
+def shapes(model: keras.Layer) -> dict[str, tuple[int, ...]]:
+    """Return the canonical names and shapes without touching a weight."""
+    return {k: v.shape for k, v in collect(model, lambda v: hollow(v.shape)).items()}
+
+
+def write(model: keras.Layer, state: Arrays) -> None:
+    """Set the weights and buffers from canonical arrays of the right shapes."""
+    for path, variables, entry in _leaves(model):
+        if entry is None:
+            for key, variable in variables.items():
+                variable.assign(state[full_name(path, key)])
+            continue
+        names = entry.to({k: hollow(v.shape) for k, v in variables.items()})
+        native = entry.back({k: state[full_name(path, k)] for k in names})
+        for key, variable in variables.items():
+            variable.assign(native[key])
