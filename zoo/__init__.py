@@ -1,0 +1,63 @@
+"""Every architecture natively in PyTorch, Keras and Flax, proven to be the same.
+
+    from zoo import build
+    model = build("unet", backend="jax")
+
+Importing `zoo` loads no framework, and not even NumPy, until something is asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import ZooError as ZooError
+    from .models import build as build
+    from .models import count_parameters as count_parameters
+    from .models import example_inputs as example_inputs
+    from .models import predict as predict
+    from .models import trace as trace
+    from .parity import Report as Report
+    from .parity import check as check
+    from .registry import backend_of as backend_of
+    from .registry import config as config
+    from .registry import list_models as list_models
+    from .weights import convert as convert
+    from .weights import load as load
+    from .weights import load_state as load_state
+    from .weights import save as save
+    from .weights import state as state
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "ZooError": "errors",
+    "build": "models",
+    "count_parameters": "models",
+    "example_inputs": "models",
+    "predict": "models",
+    "trace": "models",
+    "Report": "parity",
+    "check": "parity",
+    "backend_of": "registry",
+    "config": "registry",
+    "list_models": "registry",
+    "convert": "weights",
+    "load": "weights",
+    "load_state": "weights",
+    "save": "weights",
+    "state": "weights",
+}
+
+__all__ = ["__version__", *_HOME]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

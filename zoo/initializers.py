@@ -59,9 +59,7 @@ def rule_for(config: Config, name: str, shape: tuple[int, ...]) -> Init:
     return Init(config.scheme)
 
 
-def draw(
-    config: Config, seed: int, name: str, shape: tuple[int, ...]
-) -> np.ndarray:
+def draw(config: Config, seed: int, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """Return the initial float32 value of one weight, in canonical layout."""
     scheme, value, layout = rule_for(config, name, shape)
     if scheme == "zeros":
@@ -69,7 +67,7 @@ def draw(
     if scheme == "constant":
         return np.full(shape, value, np.float32)
     if scheme == "lstm_bias":  # forget gate open at first (Jozefowicz et al. 2015)
-        return np.repeat(np.float32([0, 1, 0, 0]), shape[0] // 4)
+        return np.repeat(np.array([0, 1, 0, 0], np.float32), shape[0] // 4)
     fan_in, fan_out = fans(shape, layout)
     variance = {
         "he": 2 / fan_in,

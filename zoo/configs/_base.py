@@ -86,6 +86,8 @@ class Config:
 
     initializer: str = field(default="auto")
 
+    # Field -> values that random configs are drawn from (around `small()`), by proofs.
+    variants: ClassVar[dict[str, tuple[Any, ...]]] = {}
     # State names that files of the best-known public checkpoints carry and no model
     # of ours has: masks, auxiliary heads. Patterns as in fnmatch.
     ignored: ClassVar[tuple[str, ...]] = ()

@@ -34,6 +34,18 @@ class RecurrentNetConfig(Config):
     output: str = "last"
     length: int = 32
 
+    variants = {
+        "cell": ("rnn", "lstm", "gru"),
+        "vocabulary": (0, 11),
+        "in_features": (1, 4),
+        "hidden_size": (1, 5),
+        "num_layers": (1, 2, 3),
+        "bidirectional": (False, True),
+        "num_classes": (0, 1, 3),
+        "output": ("last", "sequence"),
+        "length": (1, 7),
+    }
+
     def validate(self) -> None:
         self._choice("cell", ("rnn", "lstm", "gru"))
         self._choice("output", ("last", "sequence"))

@@ -39,6 +39,17 @@ class UNetConfig(Config):
     time_width: int = 0
     image_size: int = 64
 
+    variants = {
+        "widths": ((4, 8), (8, 4, 12), (4, 4, 4, 8)),
+        "in_channels": (1, 3),
+        "num_classes": (1, 3),
+        "norm": IMAGE_NORMS,
+        "groups": (2, 4),
+        "activation": IMAGE_ACTIVATIONS,
+        "time_width": (0, 6),
+        "image_size": (8, 16, 24),
+    }
+
     def validate(self) -> None:
         self._widths("widths", least=2)
         self._positive("in_channels", "num_classes", "groups", "image_size")

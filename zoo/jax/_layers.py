@@ -85,11 +85,16 @@ class BatchNorm(nnx.BatchNorm):
 
 
 def image_norm(
-    kind: str, channels: int, groups: int = 8, *, rngs: nnx.Rngs
+    kind: str,
+    channels: int,
+    groups: int = 8,
+    bn_eps: float = BN_EPS,
+    *,
+    rngs: nnx.Rngs,
 ) -> Callable[[Array], Array]:
     """Return a norm for (N, H, W, C); "layer" is a group norm with one group."""
     if kind == "batch":
-        return BatchNorm(channels, rngs=rngs)
+        return BatchNorm(channels, bn_eps, rngs=rngs)
     if kind in ("group", "layer"):
         count = groups if kind == "group" else 1
         return _group_norm(channels, count, rngs)
@@ -151,6 +156,28 @@ class ConvTranspose(nnx.Module):
         return y + self.bias[...].astype(x.dtype)
 
 
+class PatchConv(nnx.Module):
+    """Convolution whose kernel equals its stride, as one matmul.
+
+    No two outputs share an input. XLA's strided convolution takes twice as long to
+    train on a CPU. The weight has PyTorch's layout (out, in, k, k).
+    """
+
+    def __init__(self, c_in: int, c_out: int, kernel: int, *, rngs: nnx.Rngs) -> None:
+        init = nnx.initializers.lecun_normal(in_axis=1, out_axis=0)
+        shape = (c_out, c_in, kernel, kernel)
+        self.weight = nnx.Param(init(rngs.params(), shape))
+        self.bias = nnx.Param(jnp.zeros((c_out,)))
+
+    def __call__(self, x: Array) -> Array:
+        n, h, w, c_in = x.shape
+        weight = self.weight[...].astype(x.dtype)
+        k = weight.shape[2]
+        x = x.reshape(n, h // k, k, w // k, k, c_in)
+        y = jnp.einsum("nhkwli,oikl->nhwo", x, weight)
+        return y + self.bias[...].astype(x.dtype)
+
+
 def max_pool(
     x: Array, kernel: int, stride: int, padding: int = 0, ceil: bool = False
 ) -> Array:
@@ -180,6 +207,39 @@ def max_pool(
             )  # fmt: skip
         x = best
     return x
+
+
+def avg_pool(x: Array, kernel: int, stride: int) -> Array:
+    """Average-pool (N, H, W, C) without padding, separably, over strided slices."""
+    for axis in (2, 1):
+        last = (x.shape[axis] - kernel) // stride * stride + 1
+        x = sum(
+            jax.lax.slice_in_dim(x, i, i + last, stride, axis)
+            for i in range(kernel)
+        ) / kernel  # fmt: skip
+    return x
+
+
+def adaptive_avg_pool(x: Array, size: int) -> Array:
+    """Average (N, H, W, C) to (N, size, size, C), over the windows of PyTorch.
+
+    Two matrices, as the windows overlap unless `size` divides H and W.
+    """
+    _, h, w, _ = x.shape
+    if (h, w) == (size, size):
+        return x
+    rows = jnp.asarray(_averages(h, size), x.dtype)
+    columns = jnp.asarray(_averages(w, size), x.dtype)
+    return jnp.einsum("ih,jw,nhwc->nijc", rows, columns, x)
+
+
+def _averages(size: int, out: int) -> np.ndarray:
+    """Return (out, size) weights: row i averages from i*size/out to (i+1)*size/out."""
+    weights = np.zeros((out, size))
+    for i in range(out):
+        begin, end = i * size // out, -(-(i + 1) * size // out)
+        weights[i, begin:end] = 1 / (end - begin)
+    return weights
 
 
 class _Recurrent(nnx.Module):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from safetensors.flax import save_file
 
 from ..errors import StateError
 from ..layouts import Arrays, Entry, full_name, hollow, move
@@ -120,3 +122,22 @@ def write(model: nnx.Module, state: Arrays) -> None:
         for key, variable in variables.items():
             # jnp.array copies: a NumPy array's owner may change it later
             variable.set_value(jnp.array(native[key], dtype=variable.dtype))
+
+
+def trainable(model: nnx.Module) -> set[str]:
+    """Return the canonical names that gradients reach."""
+    return set(collect(model, lambda v: hollow(v.shape), trainable=True))
+
+
+def save_native(model: nnx.Module, path: Path) -> None:
+    """Write safetensors with NNX paths (joined by dots) and layouts.
+
+    To read it: `nnx.update(model, nested)`, where the paths' parts nest, numbers as
+    integers.
+    """
+    arrays = {
+        ".".join(map(str, where)): variable[...]
+        for where, variable in nnx.iter_graph(model)
+        if isinstance(variable, (nnx.Param, nnx.BatchStat))
+    }
+    save_file(arrays, str(path), {"format": "flax"})

@@ -8,11 +8,12 @@ functions; where that shows in float64, the exact form stands here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from ..configs._base import Config, config_class
@@ -90,7 +91,7 @@ def activation(kind: str) -> Callable[[Any], Any]:
         "relu": ops.relu,
         "leaky_relu": lambda x: ops.where(x > 0, x, 0.01 * x),
         "elu": lambda x: ops.elu(x, alpha=1.0),
-        "selu": ops.selu,
+        "selu": _selu,
         # ops.gelu holds its constant in float32
         "gelu": lambda x: 0.5 * x * (1 + ops.erf(x * math.sqrt(0.5))),
         "gelu_tanh": _gelu_tanh,
@@ -101,6 +102,12 @@ def activation(kind: str) -> Callable[[Any], Any]:
         "softmax": lambda x: ops.softmax(x, axis=-1),
         "identity": lambda x: x,
     }[kind]
+
+
+def _selu(x: Any) -> Any:
+    # TensorFlow's selu has the slope of positive inputs at exactly 0
+    x = ops.where(x > 0, x, 1.6732632423543772 * ops.elu(x, alpha=1.0))
+    return 1.0507009873554805 * x
 
 
 def _gelu_tanh(x: Any) -> Any:
@@ -158,10 +165,12 @@ class BatchNorm(layers.BatchNormalization):
         running.assign(self.momentum * old + (1 - self.momentum) * new)
 
 
-def image_norm(kind: str, channels: int, groups: int = 8) -> layers.Layer:
+def image_norm(
+    kind: str, channels: int, groups: int = 8, bn_eps: float = BN_EPS
+) -> layers.Layer:
     """Return a norm for (N, H, W, C); "layer" is a group norm with one group."""
     if kind == "batch":
-        return BatchNorm()
+        return BatchNorm(bn_eps)
     if kind in ("group", "layer"):
         return _group_norm(groups if kind == "group" else 1)
     return layers.Identity()
@@ -197,17 +206,71 @@ def layer_norm(eps: float = LN_EPS) -> layers.LayerNormalization:
     )
 
 
+class PaddedConv2D(layers.Conv2D):
+    """Strided convolution, padded alike on every side, as PyTorch's is.
+
+    Keras's "same" pads an even size only at its far end when the stride is 2.
+    """
+
+    def __init__(
+        self, filters: int, kernel: int, stride: int, padding: int, bias: bool = True
+    ) -> None:
+        super().__init__(filters, kernel, stride, padding="valid", use_bias=bias)
+        self.pads = (padding, padding)
+
+    def call(self, x: Any) -> Any:
+        return super().call(ops.pad(x, [(0, 0), self.pads, self.pads, (0, 0)]))
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        n, h, w, c = shape
+        pad = sum(self.pads)
+        return super().compute_output_shape((n, h and h + pad, w and w + pad, c))
+
+
 def max_pool(
     x: Any, kernel: int, stride: int, padding: int = 0, ceil: bool = False
 ) -> Any:
-    """Max-pool (N, H, W, C), padded with -inf; ties go to the first, as in PyTorch."""
+    """Max-pool (N, H, W, C), padded with -inf; ties go to the first, as in PyTorch.
+
+    TensorFlow's kernel, unlike the others, drops a NaN beside numbers.
+    """
+    if 2 * padding == kernel - 1 and stride == 1:
+        return ops.max_pool(x, kernel, 1, padding="same")  # symmetric at stride 1
     if padding or ceil:
-        # A window that ceil mode adds reads at most stride - 1 rows past the end;
-        # one that starts in the padding would be cut by "valid" only if kernel >= stride.
-        after = padding + (stride - 1 if ceil else 0)
+        # A last window that ceil mode adds must start inside the image or before it.
+        after = min(padding + stride - 1, kernel - 1) if ceil else padding
         pads = [(0, 0), (padding, after), (padding, after), (0, 0)]
         x = ops.pad(x, pads, constant_values=-math.inf)
     return ops.max_pool(x, kernel, stride, padding="valid")
+
+
+def adaptive_avg_pool(x: Any, size: int) -> Any:
+    """Average (N, H, W, C) to (N, size, size, C), over the windows of PyTorch.
+
+    Two matrices, as the windows overlap unless `size` divides H and W.
+    """
+    _, h, w, _ = x.shape
+    if (h, w) == (size, size):
+        return x
+    rows = ops.convert_to_tensor(_averages(h, size), dtype=x.dtype)
+    columns = ops.convert_to_tensor(_averages(w, size), dtype=x.dtype)
+    return ops.einsum("ih,jw,nhwc->nijc", rows, columns, x)
+
+
+def _averages(size: int, out: int) -> np.ndarray:
+    """Return (out, size) weights: row i averages from i*size/out to (i+1)*size/out."""
+    weights = np.zeros((out, size))
+    for i in range(out):
+        begin, end = i * size // out, -(-(i + 1) * size // out)
+        weights[i, begin:end] = 1 / (end - begin)
+    return weights
+
+
+def chain(parts: Iterable[Callable[[Any], Any]], x: Any) -> Any:
+    """Apply layers and functions one after the other, as nn.Sequential does."""
+    for part in parts:
+        x = part(x)
+    return x
 
 
 class _Recurrent(layers.Layer):

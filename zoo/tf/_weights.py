@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -48,6 +49,7 @@ def _gru_back(state: Arrays) -> dict[str, np.ndarray]:
 TABLE: dict[type, Entry] = {
     layers.Dense: move(kernel=("weight", (1, 0)), bias="bias"),
     layers.Conv2D: move(kernel=("weight", (3, 2, 0, 1)), bias="bias"),
+    _layers.PaddedConv2D: move(kernel=("weight", (3, 2, 0, 1)), bias="bias"),
     layers.Conv2DTranspose: move(kernel=("weight", (3, 2, 0, 1)), bias="bias"),
     layers.Embedding: move(embeddings="weight"),
     layers.LayerNormalization: _NORM,
@@ -154,3 +156,13 @@ def write(model: keras.Layer, state: Arrays) -> None:
         native = entry.back({k: state[full_name(path, k)] for k in names})
         for key, variable in variables.items():
             variable.assign(native[key])
+
+
+def trainable(model: keras.Layer) -> set[str]:
+    """Return the canonical names that gradients reach."""
+    return set(collect(model, lambda v: hollow(v.shape), trainable=True))
+
+
+def save_native(model: keras.Model, path: Path) -> None:
+    """Write a `.keras` file."""
+    model.save(path)

@@ -1,0 +1,32 @@
+"""The PyTorch room: each architecture in plain PyTorch. The package is the backend."""
+
+from ._run import (
+    DTYPES,
+    backward,
+    construct,
+    count,
+    dtype_of,
+    exact,
+    facts,
+    forward,
+    trace,
+)
+from ._weights import read, save_native, shapes, submodules, trainable, write
+
+__all__ = [
+    "DTYPES",
+    "backward",
+    "construct",
+    "count",
+    "dtype_of",
+    "exact",
+    "facts",
+    "forward",
+    "read",
+    "save_native",
+    "shapes",
+    "submodules",
+    "trace",
+    "trainable",
+    "write",
+]

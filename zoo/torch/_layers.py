@@ -38,10 +38,27 @@ def activation(kind: str) -> Callable[[Tensor], Tensor]:
     }[kind]
 
 
-def image_norm(kind: str, channels: int, groups: int = 8) -> nn.Module:
+class _Activation(nn.Module):
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+def activation_layer(kind: str) -> nn.Module:
+    """Return the activation as a module, for a slot of a list or nn.Sequential."""
+    function = activation(kind)
+    return function if isinstance(function, nn.Module) else _Activation(function)
+
+
+def image_norm(
+    kind: str, channels: int, groups: int = 8, bn_eps: float = BN_EPS
+) -> nn.Module:
     """Return a norm for (N, C, H, W); "layer" is a group norm with one group."""
     if kind == "batch":
-        return nn.BatchNorm2d(channels, eps=BN_EPS, momentum=BN_MOMENTUM)
+        return nn.BatchNorm2d(channels, eps=bn_eps, momentum=BN_MOMENTUM)
     if kind in ("group", "layer"):
         return nn.GroupNorm(groups if kind == "group" else 1, channels, eps=LN_EPS)
     return nn.Identity()

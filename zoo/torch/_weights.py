@@ -8,11 +8,14 @@ zero is a non-persistent buffer (see `_layers`) and never appears.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ..errors import FileError
 from ..layouts import Arrays
 
 
@@ -59,4 +62,38 @@ def shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
 def write(model: nn.Module, state: Arrays) -> None:
     """Set the weights and buffers from canonical arrays of the right shapes."""
     for name, tensor in _tensors(model).items():
-        tensor.copy_(torch.from_numpy(np.asarray(state[name])))
+        array = np.asarray(state[name])
+        if not array.flags.writeable:  # torch would warn; it only reads
+            array = array.copy()
+        tensor.copy_(torch.from_numpy(array))
+
+
+def trainable(model: nn.Module) -> set[str]:
+    """Return the canonical names that gradients reach."""
+    return {n for n, t in _tensors(model).items() if t.requires_grad}
+
+
+def save_native(model: nn.Module, path: Path) -> None:
+    """Write a state_dict as safetensors that the plain reference class loads.
+
+    The hidden bias that LSTM and RNN hold at zero is written out, so that a plain
+    nn.LSTM loads it strictly.
+    """
+    tensors = {k: v.detach().cpu().contiguous() for k, v in _tensors(model).items()}
+    for name, buffer in model.named_buffers():
+        if "bias_hh" in name:
+            tensors[name] = buffer.detach().cpu().clone()
+    save_file(tensors, path, {"format": "pt"})
+
+
+def read_pickle(path: Path) -> dict[str, np.ndarray]:
+    """Return the tensors of a .pt or .pth file, without unpickling anything else."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise FileError(f"{path} is not a file of weights only: {reason}") from None
+    tensors = content.get("state_dict", content) if isinstance(content, dict) else {}
+    if not tensors or not all(isinstance(t, Tensor) for t in tensors.values()):
+        raise FileError(f"{path} holds no state_dict.")
+    return {name: to_numpy(tensor) for name, tensor in tensors.items()}

@@ -1,0 +1,66 @@
+# Needs make and Python 3.11 to 3.13; everything else goes into $(VENV).
+#
+# On Linux the public registry's torch brings CUDA with it. For the smaller CPU build:
+#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make demo
+
+PYTHON ?= python3
+VENV ?= .venv
+WORKERS ?= 2
+ZOO_FUZZ ?= 500
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+NEEDS := pyproject.toml constraints.txt
+ALL := $(VENV)/.installed-all
+DEV := $(VENV)/.installed-dev
+
+.PHONY: help demo test check fuzz bench clean
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+help:
+	@echo "make demo    build every family in three frameworks and compare them"
+	@echo "make test    all tests               (PYTEST_ARGS='-k unet', WORKERS=4)"
+	@echo "make check   lint, format, types, import contracts"
+	@echo "make fuzz    parity of many more random configs          (ZOO_FUZZ=500)"
+	@echo "make bench   the zoo against plain native models, paired"
+	@echo "make clean   remove .venv and caches"
+
+demo: $(ALL)
+	$(BIN)/zoo demo
+
+test: $(DEV)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal tests parity_tests $(PYTEST_ARGS)
+
+check: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python
+	$(BIN)/lint-imports --no-logo
+
+fuzz: $(DEV)  # the tests drawn by hypothesis, with ZOO_FUZZ examples each
+	ZOO_FUZZ=$(ZOO_FUZZ) $(BIN)/pytest -m hypothesis parity_tests $(PYTEST_ARGS)
+
+bench: $(ALL)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Set-up: again whenever pyproject.toml or constraints.txt change.
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	  2>/dev/null || { echo "zoo needs Python 3.11 to 3.13 (TensorFlow has none newer);" \
+	  "'$(PYTHON)' is not: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(ALL): $(NEEDS) | $(BIN)/python
+	$(PIP) install --constraint constraints.txt --editable '.[all]'
+	@touch $@
+
+$(DEV): $(NEEDS) | $(BIN)/python
+	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $(ALL) $@

@@ -1,0 +1,7 @@
+"""Speed of the zoo, always as a ratio to a plain native model in the same run.
+
+    python -m benchmarks [NAME…] [--backend torch|tf|jax] [--json out.json] [--quick]
+
+`speed` times forward and training steps against the hand-written peers in `peers_*`,
+`startup` times imports, builds and conversions in fresh processes.
+"""

@@ -1,0 +1,72 @@
+"""The command line of the benchmarks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from . import speed, startup
+from .report import Row, document, table
+
+BACKENDS = ("torch", "tf", "jax")
+NAMES = (*speed.CASES, "startup")
+Job = tuple[str, Callable[[], Iterable[Row]]]
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(NAMES), metavar="[NAME]...")
+@click.option("--backend", type=click.Choice(BACKENDS), help="One room only.")
+@click.option("--json", "path", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--quick", is_flag=True, help="Tiny sizes: tries the harness itself.")
+def main(
+    names: tuple[str, ...], backend: str | None, path: Path | None, quick: bool
+) -> None:
+    """Time the zoo against plain native peers; NAME is a preset, or startup.
+
+    Exit code 1 if a target was missed or a measurement failed.
+    """
+    backends = (backend,) if backend else BACKENDS
+    errors = Console(stderr=True)
+    rows: list[Row] = []
+    jobs = list(_jobs(names or NAMES, backends, quick))
+    with errors.status("") as status:
+        for i, (title, job) in enumerate(jobs, 1):
+            status.update(f"[{i}/{len(jobs)}] {title}")
+            rows.extend(job())
+            if path:  # what is measured so far outlives an interruption
+                path.write_text(json.dumps(document(rows, quick), indent=1) + "\n")
+    Console().print(table(rows))
+    for row in rows:
+        if row.error:
+            errors.print(f"{row.name} {row.backend} {row.what}: {row.error}")
+    sys.exit(any(row.verdict != "ok" for row in rows))
+
+
+def _jobs(
+    names: Iterable[str], backends: tuple[str, ...], quick: bool
+) -> Iterator[Job]:
+    for name in names:
+        if name == "startup":
+            yield from _startup_jobs(backends, quick)
+            continue
+        for backend in backends:
+            if backend in speed.CASES[name].backends:
+                yield f"{name} {backend}", partial(speed.rows, name, backend, quick)
+
+
+def _startup_jobs(backends: tuple[str, ...], quick: bool) -> Iterator[Job]:
+    yield "import zoo, zoo list", partial(startup.cpu_rows, quick)
+    for backend in backends:
+        for source in (None, *(b for b in BACKENDS if b != backend)):
+            title = f"resnet50 {source or 'build'} -> {backend}"
+            yield title, partial(startup.model_rows, source, backend, quick)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,293 @@
+"""Convolutional networks: LeNet-5 (LeCun et al. 1998), VGG (Simonyan and Zisserman 2014,
+arXiv:1409.1556), GoogLeNet (Szegedy et al. 2014, arXiv:1409.4842) and two small ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..errors import InputError
+from ._base import IMAGE_ACTIVATIONS, IMAGE_NORMS, Config, Input
+
+
+@dataclass(frozen=True, kw_only=True)
+class CNNConfig(Config):
+    """Everything that defines a plain convolutional network.
+
+    Args:
+        widths: channels of each block of convolution, norm, activation.
+        kernel: height and width of every convolution's kernel.
+        padded: how many blocks, from the first, keep height and width (zeros around
+            the image); the others shrink it by kernel - 1.
+        pools: how many blocks, from the first, end in a 2x2 pooling.
+        pool: "max" or "avg".
+        norm, groups: the norm after every convolution, the group norm's groups.
+        activation: after every norm, and after every hidden linear layer.
+        global_pool: average each channel over the image; else flatten.
+        hidden: widths of the hidden linear layers.
+        dropout: before every linear layer, in training.
+        in_channels, num_classes: channels of the image, logits.
+        image_size: height and width of the image; with `global_pool`, of the example
+            inputs alone: then larger ones work too.
+    """
+
+    widths: tuple[int, ...] = (32, 64, 128)
+    kernel: int = 3
+    padded: int = 3
+    pools: int = 2
+    pool: str = "max"
+    norm: str = "none"
+    groups: int = 8
+    activation: str = "relu"
+    global_pool: bool = False
+    hidden: tuple[int, ...] = ()
+    dropout: float = 0.0
+    in_channels: int = 1
+    num_classes: int = 10
+    image_size: int = 28
+
+    def validate(self) -> None:
+        self._widths("widths")
+        self._widths("hidden", least=0)
+        self._positive("kernel", "groups", "in_channels", "num_classes", "image_size")
+        for name in ("padded", "pools"):
+            if type(getattr(self, name)) is not int or getattr(self, name) < 0:
+                raise self._fail(name, "0 or a positive integer")
+        self._choice("pool", ("max", "avg"))
+        self._choice("norm", IMAGE_NORMS)
+        self._choice("activation", IMAGE_ACTIVATIONS)
+        self._flag("global_pool")
+        self._fraction("dropout")
+        if self.padded and self.kernel % 2 == 0:
+            raise self._fail("kernel", "odd where padding is to keep the size")
+        if self.norm == "group" and any(w % self.groups for w in self.widths):
+            raise self._fail("widths", f"divisible by groups={self.groups}")
+        if self.grid < 1:
+            raise self._fail("image_size", "large enough for all blocks")
+
+    @property
+    def grid(self) -> int:
+        """Height and width of the last block's output."""
+        size = self.image_size
+        for i in range(len(self.widths)):
+            size -= 0 if i < self.padded else self.kernel - 1
+            size //= 2 if i < self.pools else 1
+        return size
+
+    @property
+    def features(self) -> int:
+        """Width of what the first linear layer takes."""
+        return self.widths[-1] * (1 if self.global_pool else self.grid**2)
+
+    @property
+    def loss(self) -> str:
+        return "bce" if self.num_classes == 1 else "cross_entropy"
+
+    def inputs(self) -> tuple[Input, ...]:
+        return (Input("image", (self.image_size, self.image_size, self.in_channels)),)
+
+    def check_size(self, height: int | None, width: int | None) -> None:
+        """Raise InputError for a size the linear layers cannot take; None: unknown."""
+        size = self.image_size
+        wrong = (height or size) != size or (width or size) != size
+        if wrong and not self.global_pool:
+            raise InputError(
+                f"this network flattens its features, so it needs images of"
+                f" {size}x{size}; got {height}x{width}. Resize them, or set image_size."
+            )
+
+    def small(self) -> CNNConfig:
+        # Odd sizes meet both the pooling and the flattening.
+        return self.override(
+            widths=tuple(4 + 2 * i for i in range(len(self.widths))),
+            groups=min(self.groups, 2),
+            hidden=tuple(8 - i for i in range(len(self.hidden))),
+            num_classes=min(self.num_classes, 5),
+            image_size=self.image_size if self.kernel > 5 else 19,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VGGConfig(Config):
+    """Everything that defines a VGG network.
+
+    Args:
+        depths: 3x3 convolutions of each stage; every stage ends in a 2x2 max-pool.
+        widths: channels of each stage.
+        norm, groups: the norm after every convolution, the group norm's groups.
+        grid: height and width that average pooling brings the features to.
+        hidden: widths of the hidden linear layers.
+        dropout: after each hidden linear layer, in training.
+        in_channels, num_classes: channels of the image, logits.
+        image_size: height and width of the example inputs; any size of at least
+            2^stages works.
+    """
+
+    depths: tuple[int, ...] = (1, 1, 2, 2, 2)
+    widths: tuple[int, ...] = (64, 128, 256, 512, 512)
+    norm: str = "none"
+    groups: int = 8
+    grid: int = 7
+    hidden: tuple[int, ...] = (4096, 4096)
+    dropout: float = 0.5
+    in_channels: int = 3
+    num_classes: int = 1000
+    image_size: int = 224
+
+    def validate(self) -> None:
+        self._widths("depths")
+        self._widths("widths")
+        self._widths("hidden", least=0)
+        self._positive("groups", "grid", "in_channels", "num_classes", "image_size")
+        self._choice("norm", IMAGE_NORMS)
+        self._fraction("dropout")
+        if len(self.depths) != len(self.widths):
+            raise self._fail("depths", f"as many as widths={self.widths}")
+        if self.norm == "group" and any(w % self.groups for w in self.widths):
+            raise self._fail("widths", f"divisible by groups={self.groups}")
+        if self.image_size < self.least_size:
+            raise self._fail("image_size", f"at least {self.least_size}")
+
+    @property
+    def least_size(self) -> int:
+        """Smallest height and width: every stage halves them."""
+        return 2 ** len(self.depths)
+
+    @property
+    def loss(self) -> str:
+        return "bce" if self.num_classes == 1 else "cross_entropy"
+
+    def inputs(self) -> tuple[Input, ...]:
+        return (Input("image", (self.image_size, self.image_size, self.in_channels)),)
+
+    def check_size(self, height: int | None, width: int | None) -> None:
+        """Raise InputError for an image that pooling leaves nothing of."""
+        least = self.least_size
+        if (height or least) < least or (width or least) < least:
+            raise InputError(
+                f"VGG with {len(self.depths)} stages needs images of at least"
+                f" {least}x{least}; got {height}x{width}."
+            )
+
+    def small(self) -> VGGConfig:
+        # 75 -> 37 -> 18 -> 9 -> 4 -> 2: odd sizes at the pools, and a 2x2 grid, which
+        # the average pooling has to spread over 7x7.
+        stages = range(len(self.widths))
+        return self.override(
+            widths=tuple(4 + 2 * (i // 2) for i in stages),
+            groups=min(self.groups, 2),
+            hidden=tuple(8 - i for i in range(len(self.hidden))),
+            num_classes=min(self.num_classes, 5),
+            image_size=75 * 2 ** len(stages) // 32,
+        )
+
+
+# ImageNet's mean and deviation undone, then [0, 1] brought to [-1, 1], per channel.
+IMAGENET_SCALE = (0.458, 0.448, 0.45)
+IMAGENET_SHIFT = (-0.03, -0.088, -0.188)
+
+# Table 1 of the paper, in this order: channels in; of the 1x1 branch; of the 3x3 branch
+# (reduced, out); of the 5x5 branch (reduced, out); of the pooling branch.
+_INCEPTION = {
+    "3a": (192, 64, 96, 128, 16, 32, 32),
+    "3b": (256, 128, 128, 192, 32, 96, 64),
+    "4a": (480, 192, 96, 208, 16, 48, 64),
+    "4b": (512, 160, 112, 224, 24, 64, 64),
+    "4c": (512, 128, 128, 256, 24, 64, 64),
+    "4d": (512, 112, 144, 288, 32, 64, 64),
+    "4e": (528, 256, 160, 320, 32, 128, 128),
+    "5a": (832, 256, 160, 320, 32, 128, 128),
+    "5b": (832, 384, 192, 384, 48, 128, 128),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoogLeNetConfig(Config):
+    """Everything that defines a GoogLeNet, with batch norm, as torchvision has it.
+
+    Args:
+        eighths: every layer's channels, in eighths of the published number: 8 is the
+            paper's network, 4 half as wide.
+        dropout: before the last linear layer, in training.
+        transform_input: take images normalised as ImageNet's usually are, and bring
+            them to the range [-1, 1] of the original weights; torchvision's file
+            wants it. For 3 channels.
+        in_channels, num_classes: channels of the image, logits.
+        image_size: height and width of the example inputs; any size of at least 15
+            works.
+    """
+
+    eighths: int = 8
+    dropout: float = 0.2
+    transform_input: bool = False
+    in_channels: int = 3
+    num_classes: int = 1000
+    image_size: int = 224
+
+    # The auxiliary heads serve training alone.
+    ignored: ClassVar[tuple[str, ...]] = ("aux1.*", "aux2.*")
+
+    def validate(self) -> None:
+        self._positive("eighths", "in_channels", "num_classes", "image_size")
+        self._fraction("dropout")
+        self._flag("transform_input")
+        if self.transform_input and self.in_channels != 3:
+            raise self._fail("in_channels", "3 with transform_input")
+        if self.image_size < 15:
+            raise self._fail("image_size", "at least 15")
+
+    def channels(self, published: int) -> int:
+        """Return how many channels this network has where the paper has so many."""
+        return published * self.eighths // 8
+
+    def inception(self, name: str) -> tuple[int, ...]:
+        """Return the seven channel numbers of a block: "3a", "3b", "4a", …"""
+        return tuple(self.channels(n) for n in _INCEPTION[name])
+
+    @property
+    def loss(self) -> str:
+        return "bce" if self.num_classes == 1 else "cross_entropy"
+
+    def inputs(self) -> tuple[Input, ...]:
+        return (Input("image", (self.image_size, self.image_size, self.in_channels)),)
+
+    def check_size(self, height: int | None, width: int | None) -> None:
+        """Raise InputError for an image that pooling leaves nothing of."""
+        if (height or 15) < 15 or (width or 15) < 15:
+            raise InputError(
+                f"GoogLeNet needs images of at least 15x15; got {height}x{width}."
+            )
+
+    def small(self) -> GoogLeNetConfig:
+        # 49 -> 25 -> 12 -> 6 -> 3 -> 2: each pool meets a size at which it matters that
+        # the last window may reach over the edge, or at which it does not.
+        return self.override(
+            eighths=1, num_classes=min(self.num_classes, 5), image_size=49
+        )
+
+
+_DEPTHS = {
+    "vgg11": (1, 1, 2, 2, 2),
+    "vgg13": (2, 2, 2, 2, 2),
+    "vgg16": (2, 2, 3, 3, 3),
+    "vgg19": (2, 2, 4, 4, 4),
+}
+
+PRESETS: dict[str, Config] = {
+    "cnn": CNNConfig(norm="batch", global_pool=True),
+    "mnist_cnn": CNNConfig(widths=(32, 64), padded=0, hidden=(64,)),
+    "lenet5": CNNConfig(
+        widths=(6, 16),
+        kernel=5,
+        padded=1,
+        pool="avg",
+        activation="tanh",
+        hidden=(120, 84),
+    ),
+    **{name: VGGConfig(depths=depths) for name, depths in _DEPTHS.items()},
+    **{
+        f"{name}_bn": VGGConfig(depths=depths, norm="batch")
+        for name, depths in _DEPTHS.items()
+    },
+    "googlenet": GoogLeNetConfig(),
+}

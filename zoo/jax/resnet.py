@@ -1,0 +1,244 @@
+"""Residual networks: He, Zhang, Ren and Sun 2015 (arXiv:1512.03385).
+
+Image (N, H, W, C) -> logits (N, num_classes). Names and outputs are torchvision's; the
+pre-activation blocks follow He et al. 2016 (arXiv:1603.05027).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from ..configs.resnet import ResNetConfig
+from ._layers import activation, image_norm, max_pool
+
+
+def conv(
+    c_in: int,
+    c_out: int,
+    kernel: int,
+    stride: int,
+    config: ResNetConfig,
+    *,
+    rngs: nnx.Rngs,
+) -> nnx.Conv:
+    """Return a convolution padded on every side by kernel // 2."""
+    return nnx.Conv(
+        c_in,
+        c_out,
+        (kernel, kernel),
+        stride,
+        padding=kernel // 2,
+        use_bias=config.conv_bias,
+        rngs=rngs,
+    )
+
+
+def norm(
+    channels: int, config: ResNetConfig, *, rngs: nnx.Rngs
+) -> Callable[[Array], Array]:
+    """Return the config's norm."""
+    kind, groups, eps = config.norm, config.groups, config.bn_eps
+    return image_norm(kind, channels, groups, eps, rngs=rngs)
+
+
+class Residual(nnx.Module):
+    """Base of the blocks: the activation, and the way round the convolutions."""
+
+    def __init__(self, config: ResNetConfig) -> None:
+        self.config = config
+        self.act = activation(config.activation)
+
+    def bypass(self, c_in: int, c_out: int, stride: int, *, rngs: nnx.Rngs) -> None:
+        """Make what the shortcut needs; `changes` says if it is no identity."""
+        config = self.config
+        self.stride, self.extra = stride, c_out - c_in
+        self.changes = stride > 1 or c_in != c_out
+        if self.changes and config.shortcut == "projection":
+            parts = [conv(c_in, c_out, 1, stride, config, rngs=rngs)]
+            if not config.preactivation:
+                parts.append(norm(c_out, config, rngs=rngs))
+            self.downsample = nnx.List(parts)
+
+    def add(self, x: Array, out: Array) -> Array:
+        """Add the shortcut of x to the residual branch's output."""
+        kind = self.config.shortcut
+        if kind == "none":
+            return out
+        if self.changes and kind == "projection":
+            for layer in self.downsample:
+                x = layer(x)
+        elif self.changes:
+            x = x[:, :: self.stride, :: self.stride, :]
+            before = self.extra // 2
+            pads = (before, self.extra - before)
+            x = jnp.pad(x, [(0, 0), (0, 0), (0, 0), pads])
+        return out + x
+
+
+class BasicBlock(Residual):
+    """Two 3x3 convolutions: c_in -> width channels."""
+
+    def __init__(
+        self,
+        c_in: int,
+        width: int,
+        stride: int,
+        config: ResNetConfig,
+        *,
+        rngs: nnx.Rngs,
+    ) -> None:
+        super().__init__(config)
+        self.conv1 = conv(c_in, width, 3, stride, config, rngs=rngs)
+        self.bn1 = norm(width, config, rngs=rngs)
+        self.conv2 = conv(width, width, 3, 1, config, rngs=rngs)
+        self.bn2 = norm(width, config, rngs=rngs)
+        self.bypass(c_in, width, stride, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        # § residual branch
+        out = self.act(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        # § shortcut
+        return self.act(self.add(x, out))
+
+
+class Bottleneck(Residual):
+    """1x1 to width channels, 3x3, 1x1 to 4 x width."""
+
+    def __init__(
+        self,
+        c_in: int,
+        width: int,
+        stride: int,
+        config: ResNetConfig,
+        *,
+        rngs: nnx.Rngs,
+    ) -> None:
+        super().__init__(config)
+        s1, s2 = (stride, 1) if config.stride_in_1x1 else (1, stride)
+        self.conv1 = conv(c_in, width, 1, s1, config, rngs=rngs)
+        self.bn1 = norm(width, config, rngs=rngs)
+        self.conv2 = conv(width, width, 3, s2, config, rngs=rngs)
+        self.bn2 = norm(width, config, rngs=rngs)
+        self.conv3 = conv(width, 4 * width, 1, 1, config, rngs=rngs)
+        self.bn3 = norm(4 * width, config, rngs=rngs)
+        self.bypass(c_in, 4 * width, stride, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        # § residual branch
+        out = self.act(self.bn1(self.conv1(x)))
+        out = self.act(self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(out))
+        # § shortcut
+        return self.act(self.add(x, out))
+
+
+class PreActBasicBlock(Residual):
+    """Norm and activation before each 3x3; nothing follows the sum."""
+
+    def __init__(
+        self,
+        c_in: int,
+        width: int,
+        stride: int,
+        config: ResNetConfig,
+        *,
+        rngs: nnx.Rngs,
+    ) -> None:
+        super().__init__(config)
+        self.bn1 = norm(c_in, config, rngs=rngs)
+        self.conv1 = conv(c_in, width, 3, stride, config, rngs=rngs)
+        self.bn2 = norm(width, config, rngs=rngs)
+        self.conv2 = conv(width, width, 3, 1, config, rngs=rngs)
+        self.bypass(c_in, width, stride, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        # § residual branch
+        pre = self.act(self.bn1(x))
+        out = self.conv1(pre)
+        out = self.conv2(self.act(self.bn2(out)))
+        # § shortcut
+        return self.add(pre if self.changes else x, out)
+
+
+class PreActBottleneck(Residual):
+    """Norm and activation before the 1x1, the 3x3 and the 1x1."""
+
+    def __init__(
+        self,
+        c_in: int,
+        width: int,
+        stride: int,
+        config: ResNetConfig,
+        *,
+        rngs: nnx.Rngs,
+    ) -> None:
+        super().__init__(config)
+        s1, s2 = (stride, 1) if config.stride_in_1x1 else (1, stride)
+        self.bn1 = norm(c_in, config, rngs=rngs)
+        self.conv1 = conv(c_in, width, 1, s1, config, rngs=rngs)
+        self.bn2 = norm(width, config, rngs=rngs)
+        self.conv2 = conv(width, width, 3, s2, config, rngs=rngs)
+        self.bn3 = norm(width, config, rngs=rngs)
+        self.conv3 = conv(width, 4 * width, 1, 1, config, rngs=rngs)
+        self.bypass(c_in, 4 * width, stride, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        # § residual branch
+        pre = self.act(self.bn1(x))
+        out = self.conv1(pre)
+        out = self.conv2(self.act(self.bn2(out)))
+        out = self.conv3(self.act(self.bn3(out)))
+        # § shortcut
+        return self.add(pre if self.changes else x, out)
+
+
+BLOCKS = {  # by block and preactivation
+    ("basic", False): BasicBlock,
+    ("bottleneck", False): Bottleneck,
+    ("basic", True): PreActBasicBlock,
+    ("bottleneck", True): PreActBottleneck,
+}
+
+
+class ResNet(nnx.Module):
+    """Stem, stages of residual blocks, global average pool, linear head."""
+
+    def __init__(self, config: ResNetConfig, *, rngs: nnx.Rngs) -> None:
+        self.config = config
+        first, last = config.widths[0], config.widths[-1] * config.expansion
+        kernel, stride = (7, 2) if config.stem == "imagenet" else (3, 1)
+        self.conv1 = conv(config.in_channels, first, kernel, stride, config, rngs=rngs)
+        if not config.preactivation:
+            self.bn1 = norm(first, config, rngs=rngs)
+        self.act = activation(config.activation)
+        block = BLOCKS[config.block, config.preactivation]
+        for i, stage in enumerate(config.stages(), 1):
+            blocks = nnx.List(block(*shape, config, rngs=rngs) for shape in stage)
+            setattr(self, f"layer{i}", blocks)
+        if config.preactivation:
+            self.post_bn = norm(last, config, rngs=rngs)
+        self.dropout = nnx.Dropout(config.dropout, rngs=rngs)
+        self.fc = nnx.Linear(last, config.num_classes, rngs=rngs)
+
+    def __call__(self, image: Array) -> Array:
+        config = self.config
+        # § stem
+        x = self.conv1(image)  # H, W halve in the ImageNet stem
+        if not config.preactivation:
+            x = self.act(self.bn1(x))
+        if config.stem == "imagenet":
+            x = max_pool(x, 3, 2, padding=1)  # H, W halve
+        # § stages
+        for i in range(len(config.depths)):
+            for block in getattr(self, f"layer{i + 1}"):
+                x = block(x)  # H, W halve in the first block of layer2, layer3 …
+        if config.preactivation:
+            x = self.act(self.post_bn(x))
+        # § head
+        x = x.mean((1, 2))  # (N, C)
+        return self.fc(self.dropout(x))

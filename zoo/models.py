@@ -1,0 +1,190 @@
+"""Build models and run them; every function works in every room."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .backend import Model
+from .configs._base import Config, Input
+from .errors import InputError, unknown
+from .initializers import initial_state, uniform
+from .registry import config, room, room_of, twin
+
+Inputs = np.ndarray | tuple[np.ndarray, ...] | Mapping[str, np.ndarray]
+
+
+def resolve(what: str | Config, **overrides: Any) -> Config:
+    """Return a config from a preset's name or a config."""
+    if isinstance(what, Config):
+        return what.override(**overrides)
+    return config(what, **overrides)
+
+
+def build(
+    name: str | Config,
+    backend: str = "torch",
+    *,
+    seed: int = 0,
+    init: str = "zoo",
+    dtype: str = "float32",
+    device: str | None = None,
+    **overrides: Any,
+) -> Model:
+    """Build a model: an ordinary nn.Module, keras.Model or nnx.Module.
+
+    Args:
+        name: a preset (see `list_models`), or a config.
+        backend: "torch", "tf" or "jax"; also "pytorch", "tensorflow", "keras", "flax".
+        seed: of the initial weights.
+        init: "zoo" gives the same weights in every framework; "native" leaves the
+            framework's own initialisation, seeded.
+        dtype: "float32", "float64", "bfloat16" or "float16".
+        device: "cpu", "cuda", "cuda:1", "gpu:0" …; None is the framework's default.
+        **overrides: config fields to change, such as `num_classes=3`.
+
+    Raises:
+        ZooError: for a name, field, value, dtype or device that does not exist.
+    """
+    what = resolve(name, **overrides)
+    here = room(backend)
+    if init not in ("zoo", "native"):
+        raise unknown("init", init, ("zoo", "native"))
+    if dtype not in here.DTYPES:
+        raise unknown("dtype", dtype, here.DTYPES)
+    model = here.construct(
+        twin(what, backend),
+        what,
+        dtype=dtype,
+        device=device,
+        native_seed=seed if init == "native" else None,
+    )
+    if init == "zoo":
+        here.write(model, initial_state(what, here.shapes(model), seed))
+    return model
+
+
+def count_parameters(model: Model) -> int:
+    """Return the number of trainable scalars."""
+    here = room_of(model)
+    shapes = here.shapes(model)
+    return sum(int(np.prod(shapes[name])) for name in here.trainable(model))
+
+
+def example_inputs(what: Any, batch: int = 2, seed: int = 0) -> Any:
+    """Return inputs for a preset's name, a config or a model: NumPy, channels last.
+
+    An array, or a tuple in call order. They touch the edges: exact zeros and constant
+    patches (ties for ReLU and max-pool), negative values, the first and the last
+    token, a length of one, masked positions, the time steps 0 and 999.
+    """
+    if not isinstance(what, (str, Config)):
+        room_of(what)  # or the error that this is no model of ours
+        what = what.config
+    what = resolve(what)
+    arrays = tuple(_example(spec, batch, seed) for spec in what.inputs())
+    return arrays[0] if len(arrays) == 1 else arrays
+
+
+def _example(spec: Input, batch: int, seed: int) -> np.ndarray:
+    shape = (batch, *spec.shape)
+    noise = uniform(seed, f"input:{spec.name}", shape)  # [-1, 1)
+    if spec.kind == "token":
+        ids = ((noise + 1) * (spec.high / 2)).astype(np.int32)
+        ids[0, 0], ids[-1, -1] = spec.high - 1, 0
+        return ids
+    if spec.kind == "length":
+        lengths = 1 + ((noise + 1) * (spec.high / 2)).astype(np.int32)
+        lengths[0], lengths[-1] = spec.high, 1
+        return lengths
+    if spec.kind == "mask":
+        mask = np.ones(shape, bool)
+        for i in range(1, batch):  # ever more padding; the last has a hole too
+            mask[i, max(2, shape[1] - 2 * i) :] = False
+        if batch > 1 and shape[1] > 2:
+            mask[-1, 1] = False
+        return mask
+    if spec.kind == "time":
+        return np.linspace(0, 999, batch).astype(np.float32)
+    x = 2 * noise
+    if len(spec.shape) == 3:  # flat patches: ties for max-pool, zeros for ReLU
+        h, w = spec.shape[0] // 3, spec.shape[1] // 3
+        x[0, :h, :w] = 0
+        x[-1, -h:, -w:] = 0.5
+    return x
+
+
+def as_inputs(config: Config, inputs: Inputs) -> tuple[np.ndarray, ...]:
+    """Return inputs in call order, checked against the config.
+
+    Raises InputError, in one line, for a wrong count, rank, width, dtype or value.
+    """
+    specs = config.inputs()
+    names = ", ".join(s.name + ("=None" if s.optional else "") for s in specs)
+    if isinstance(inputs, Mapping):
+        known = [s.name for s in specs]
+        for name in inputs:
+            if name not in known:
+                raise unknown("input", name, known)
+        given = [inputs.get(s.name) for s in specs]
+        while given and given[-1] is None:
+            given.pop()
+    else:
+        given = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
+    least = sum(not s.optional for s in specs)
+    if not least <= len(given) <= len(specs) or any(x is None for x in given):
+        raise InputError(f"the model takes ({names}); got {len(given)} inputs.")
+    arrays = tuple(np.asarray(x) for x in given)
+    for spec, array in zip(specs, arrays):
+        _check(spec, array, arrays[0])
+    return arrays
+
+
+def _check(spec: Input, array: np.ndarray, first: np.ndarray) -> None:
+    def fail(wanted: str) -> InputError:
+        return InputError(
+            f"input {spec.name!r} must be {wanted}; got {array.dtype}{array.shape}."
+        )
+
+    kind = {"float32": "f", "int32": "iu", "bool": "b"}[spec.dtype]
+    if array.dtype.kind not in kind:
+        raise fail({"f": "floats", "iu": "integers", "b": "booleans"}[kind])
+    if array.ndim != len(spec.shape) + 1 or 0 in array.shape:
+        axes = {0: "(N,)", 1: "(N, C)", 2: "(N, T, C)", 3: "(N, H, W, C)"}
+        axes = axes | ({1: "(N, T)"} if spec.kind in ("token", "mask") else {})
+        raise fail(f"of shape {axes[len(spec.shape)]}, channels last")
+    if len(array) != len(first):
+        raise fail(f"a batch of {len(first)}, as the first input")
+    if spec.kind == "real" and array.shape[-1] != spec.shape[-1]:
+        raise fail(f"{spec.shape[-1]} wide in its last axis")
+    if spec.kind == "token" and not (0 <= array.min() <= array.max() < spec.high):
+        raise fail(f"in [0, {spec.high})")
+    if spec.kind == "length":
+        if not 1 <= array.min() <= array.max() <= first.shape[1]:
+            raise fail(f"in [1, {first.shape[1]}]")
+    if spec.kind == "mask":
+        if array.shape != first.shape[: array.ndim]:
+            raise fail(f"of shape {first.shape[: array.ndim]}")
+        if not array.any(-1).all():
+            raise fail("True somewhere in every row: a fully masked row has no value")
+
+
+def predict(model: Model, inputs: Inputs) -> np.ndarray:
+    """Return the outputs as NumPy, channels last, in eval mode.
+
+    Inputs are NumPy, channels last: an array, a tuple in call order, or a dict. The
+    model's own mode is restored.
+    """
+    return room_of(model).forward(model, as_inputs(model.config, inputs))
+
+
+def trace(model: Model, inputs: Inputs) -> dict[str, Any]:
+    """Return {submodule name: output} of one forward pass in eval mode.
+
+    Outputs are NumPy, channels last, in order of completion; a submodule called more
+    than once keeps its last output.
+    """
+    calls = room_of(model).trace(model, as_inputs(model.config, inputs))
+    return {c.name: c.own for c in calls if c.name}

@@ -1,0 +1,158 @@
+"""Name -> preset -> config -> class, found by convention.
+
+Every module of `zoo.configs` with PRESETS is an architecture family; a package of a
+user's own adds one through an entry point in the group `zoo.architectures` whose value
+is such a module, `theirs.configs.thing`. The twins are then `theirs.torch.thing` and so
+on, with the same class name.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, cast
+
+from . import configs
+from .configs._base import Config
+from .errors import ConfigError, MissingBackendError, ZooError, unknown
+
+if TYPE_CHECKING:
+    from .backend import Backend  # needs NumPy, which `zoo list` does without
+
+ROOMS = ("torch", "tf", "jax")
+ALIASES = {"pytorch": "torch", "tensorflow": "tf", "keras": "tf", "flax": "jax"}
+TITLES = {"torch": "PyTorch", "tf": "Keras", "jax": "Flax"}
+_FRAMEWORKS = {
+    "torch": ("torch",),
+    "tf": ("tensorflow", "keras"),
+    "jax": ("jax", "flax", "optax"),
+}
+
+
+@cache
+def families() -> tuple[ModuleType, ...]:
+    """Return the config modules: the zoo's own, then those of installed packages."""
+    own = (m.name for m in pkgutil.iter_modules(configs.__path__) if m.name[0] != "_")
+    modules = [import_module(f"{configs.__name__}.{name}") for name in own]
+    for point in entry_points(group="zoo.architectures"):
+        try:
+            module = point.load()
+        except Exception as error:
+            raise ZooError(
+                f"the architecture package {point.name!r} ({point.value}) cannot be"
+                f" imported: {type(error).__name__}: {error}"
+            ) from error
+        if not isinstance(getattr(module, "PRESETS", None), dict):
+            raise ZooError(
+                f"the entry point {point.name!r} in zoo.architectures must name a"
+                f" module with PRESETS; {point.value} has none."
+            )
+        modules.append(module)
+    return tuple(modules)
+
+
+@cache
+def presets() -> dict[str, Config]:
+    """Return every preset by name."""
+    found: dict[str, Config] = {}
+    for module in families():
+        for name, preset in module.PRESETS.items():
+            if name in found:
+                raise ZooError(
+                    f"two architectures are called {name!r}: one of"
+                    f" {type(found[name]).__module__}, one of {module.__name__}."
+                )
+            found[name] = preset
+    return found
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Return the names of the presets that match a shell-style pattern, sorted."""
+    return sorted(name for name in presets() if fnmatchcase(name, pattern))
+
+
+def config(name: str, **overrides: Any) -> Config:
+    """Return the config of a preset, with some fields changed.
+
+    Raises UnknownNameError for an unknown preset, ConfigError for an unknown field or
+    a value that no such architecture can have.
+    """
+    if name not in presets():
+        raise unknown("preset", name, presets())
+    return presets()[name].override(**overrides)
+
+
+def family_of(config: Config) -> str:
+    """Return the family: the name of the config's module."""
+    return type(config).__module__.rpartition(".")[2]
+
+
+def config_key(config: Config) -> str:
+    """Return what a file calls this config's class."""
+    return f"{type(config).__module__}:{type(config).__name__}"
+
+
+def config_from_key(key: str, values: dict[str, Any]) -> Config:
+    """Return a config from a file's words; only classes of known families count."""
+    for module in families():
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, Config):
+                if f"{value.__module__}:{value.__name__}" == key:
+                    return value.from_dict(values)
+    raise ConfigError(
+        f"no architecture {key!r} here; if a package adds it, install that package."
+    )
+
+
+def room_name(backend: str) -> str:
+    """Return the id of a backend, from its id or an alias."""
+    name = ALIASES.get(backend, backend)
+    if name not in ROOMS:
+        raise unknown("backend", backend, (*ROOMS, *ALIASES))
+    return name
+
+
+def room(backend: str) -> Backend:
+    """Return the room, importing its framework.
+
+    Raises MissingBackendError where the framework is not installed.
+    """
+    name = room_name(backend)
+    try:
+        return cast("Backend", import_module(f"zoo.{name}"))
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _FRAMEWORKS[name]:
+            raise
+        raise MissingBackendError(
+            f"backend {name!r} needs {' and '.join(_FRAMEWORKS[name])}"
+            f" ({error.name} is not installed): in a checkout of zoo, run"
+            f" pip install '.[{name}]'."
+        ) from None
+
+
+def twin(config: Config, backend: str) -> type:
+    """Return the class of this architecture in a room."""
+    room(backend)  # a missing framework is told as such
+    module, name = config.twin(room_name(backend))
+    return getattr(import_module(module), name)
+
+
+def backend_of(model: Any) -> str:
+    """Return the backend id of a model, known from its class's module."""
+    for cls in type(model).__mro__:
+        parts = cls.__module__.split(".")
+        if len(parts) > 2 and parts[-2] in ROOMS and hasattr(model, "config"):
+            return parts[-2]
+    raise ZooError(
+        f"{type(model).__name__} is not a model of the zoo: its class does not live in"
+        " a torch, tf or jax room."
+    )
+
+
+def room_of(model: Any) -> Backend:
+    """Return the room of a model."""
+    return room(backend_of(model))

@@ -1,0 +1,226 @@
+"""Build, run, differentiate and trace PyTorch models; NumPy, channels last, outside."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from ..configs._base import Config
+from ..errors import InputError
+from ..tracing import Call, Pass, Recorder
+from ._weights import collect, read, submodules, to_numpy
+
+DTYPES = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+class _SkipRandom(TorchFunctionMode):
+    """Construct without drawing random numbers that would be overwritten."""
+
+    random = (Tensor.uniform_, Tensor.normal_, nn.init.trunc_normal_)
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):  # noqa: ANN001
+        return args[0] if func in self.random else func(*args, **(kwargs or {}))
+
+
+def construct(
+    cls: type[nn.Module],
+    config: Config,
+    *,
+    dtype: str,
+    device: str | None,
+    native_seed: int | None,
+) -> nn.Module:
+    """Return `cls(config)`; weights are unset unless `native_seed` is given."""
+    if native_seed is None:
+        with _SkipRandom():
+            model = cls(config)
+    else:
+        torch.manual_seed(native_seed)
+        model = cls(config)
+    return model.to(_device(device), DTYPES[dtype])
+
+
+def _device(name: str | None) -> torch.device:
+    try:
+        device = torch.device((name or "cpu").replace("gpu", "cuda"))
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"device {name!r} is not usable by PyTorch here: {str(error).splitlines()[0]}"
+        ) from None
+    return device
+
+
+def count(model: nn.Module) -> int:
+    """Return PyTorch's own count of scalars: parameters and persistent buffers."""
+    tensors = model.state_dict()
+    names = (n for n in tensors if not n.endswith("num_batches_tracked"))
+    return sum(tensors[n].numel() for n in names)
+
+
+def dtype_of(model: nn.Module) -> str:
+    """Return the name of the parameters' dtype."""
+    first = next(model.parameters(), torch.empty(0))
+    return str(first.dtype).removeprefix("torch.")
+
+
+def _native(array: np.ndarray, model: nn.Module) -> Tensor:
+    """Return an input as this room takes it: NCHW, the model's dtype and device."""
+    first = next(model.parameters())
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    if tensor.ndim == 4:
+        tensor = tensor.permute(0, 3, 1, 2).contiguous()
+    if tensor.is_floating_point():
+        return tensor.to(first.device, first.dtype)
+    return tensor.to(first.device, None if tensor.dtype == torch.bool else torch.int64)
+
+
+def _outside(tensor: Tensor) -> np.ndarray:
+    """Return a tensor as NumPy; what has four axes is an image, channels last."""
+    array = to_numpy(tensor)
+    return array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
+
+
+@contextmanager
+def _mode(model: nn.Module, training: bool) -> Iterator[None]:
+    """Set train (dropout off) or eval mode; give every submodule its own back."""
+    old = {m: m.training for m in model.modules()}
+    model.train(training)
+    for m in model.modules():
+        if isinstance(m, (nn.Dropout, nn.RNNBase)):
+            m.eval()  # masks differ between frameworks; the ladder walks without
+    try:
+        yield
+    finally:
+        for m, training in old.items():
+            m.training = training
+
+
+@contextmanager
+def exact(model: nn.Module, dtype: str) -> Iterator[nn.Module]:
+    """Yield a copy of the model as it stands, in this dtype, TF32 off."""
+    flags = torch.backends.cuda.matmul, torch.backends.cudnn
+    old = [f.allow_tf32 for f in flags]
+    for f in flags:
+        f.allow_tf32 = False
+    try:
+        yield copy.deepcopy(model).to(DTYPES[dtype])
+    finally:
+        for f, value in zip(flags, old):
+            f.allow_tf32 = value
+
+
+@torch.no_grad()
+def forward(model: nn.Module, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the outputs in eval mode; the model's own mode is restored."""
+    old = {m: m.training for m in model.modules()}
+    model.eval()
+    try:
+        return _outside(model(*(_native(x, model) for x in inputs)))
+    finally:
+        for m, training in old.items():
+            m.training = training
+
+
+def _classes_first(logits: Tensor) -> Tensor:
+    """(N, T, C) -> (N, C, T), where cross_entropy looks for classes."""
+    return logits.transpose(1, 2) if logits.ndim == 3 else logits
+
+
+LOSSES = {
+    "cross_entropy": lambda z, t: F.cross_entropy(_classes_first(z), t),
+    "bce": F.binary_cross_entropy_with_logits,
+    "mse": F.mse_loss,
+}
+
+
+def backward(
+    model: nn.Module,
+    inputs: Sequence[np.ndarray],
+    targets: Mapping[str, np.ndarray],
+    loss: str,
+) -> Pass:
+    """Run forward in training mode and backward from `loss`; the model is kept."""
+    kept = {k: v.clone() for k, v in model.named_buffers()}
+    xs = [_native(x, model) for x in inputs]
+    reals = [i for i, x in enumerate(xs) if x.is_floating_point()]
+    for i in reals:
+        xs[i].requires_grad_()
+    model.zero_grad(set_to_none=True)
+    with _mode(model, training=True):
+        outputs = model(*xs)
+        losses = {
+            k: LOSSES[k](outputs, _native(t, model)) for k, t in targets.items()
+        }
+        losses[loss].backward()
+    gradients = collect(model, _gradient, trainable=True)
+    buffers = {k: v.copy() for k, v in read(model).items() if k not in gradients}
+    model.zero_grad(set_to_none=True)
+    _restore(model, kept)
+    return Pass(
+        _outside(outputs),
+        {k: v.item() for k, v in losses.items()},
+        gradients,
+        {i: _outside(_gradient_tensor(xs[i])) for i in reals},
+        buffers,
+    )
+
+
+@torch.no_grad()
+def _restore(model: nn.Module, buffers: Mapping[str, Tensor]) -> None:
+    for name, buffer in model.named_buffers():
+        buffer.copy_(buffers[name])
+
+
+def _gradient_tensor(tensor: Tensor) -> Tensor:
+    return torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
+
+
+def _gradient(parameter: Tensor) -> np.ndarray:
+    return to_numpy(_gradient_tensor(parameter))
+
+
+def facts(module: nn.Module) -> dict[str, float]:
+    """Return a layer's numbers under the catalogue's names, PyTorch's conventions."""
+    names = {"eps": "eps", "momentum": "momentum", "num_groups": "groups"}
+    found = {names[k]: v for k, v in vars(module).items() if k in names}
+    return {k: float(v) for k, v in found.items() if v is not None}
+
+
+@torch.no_grad()
+def trace(
+    model: nn.Module,
+    inputs: Sequence[np.ndarray],
+    training: bool = False,
+    forced: Mapping[tuple[str, int], Call] | None = None,
+) -> list[Call]:
+    """Return every submodule's call in order of completion (see `Recorder`)."""
+    names = {id(m): name for name, m in submodules(model).items()}
+    recorder = Recorder(names, _outside, _inside, forced)
+    kept = {k: v.clone() for k, v in model.named_buffers()}
+    wrapped = recorder.around(nn.Module.__call__)
+    with _mode(model, training), mock.patch.object(nn.Module, "__call__", wrapped):
+        model(*(_native(x, model) for x in inputs))
+    _restore(model, kept)
+    return recorder.calls
+
+
+def _inside(array: np.ndarray, like: Any) -> Tensor:
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    if tensor.ndim == 4:
+        tensor = tensor.permute(0, 3, 1, 2).contiguous()
+    return tensor.to(like.device, like.dtype)

@@ -1,0 +1,117 @@
+"""What a pass through a model leaves behind: `Pass`, `Call`, and the `Recorder`.
+
+The three rooms share the thinking; each gives only how its tensors cross to NumPy and
+which classes' calls to watch.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Pass(NamedTuple):
+    """One forward and backward pass in training mode, dropout off, all in NumPy."""
+
+    outputs: np.ndarray  # channels last
+    losses: dict[str, float]
+    gradients: dict[str, np.ndarray]  # canonical names and layouts
+    input_gradients: dict[int, np.ndarray]  # by position, channels last
+    buffers: dict[str, np.ndarray]  # after the pass, canonical
+
+
+class Call(NamedTuple):
+    """One call of one submodule; arrays channels last."""
+
+    name: str
+    kind: str
+    index: int  # how many times this submodule had been called before
+    inputs: tuple[Any, ...]
+    output: Any
+    own: Any  # what the submodule itself returned, where `output` was forced
+
+
+class Recorder:
+    """Records every submodule's call; can force each to a reference's values.
+
+    With `forced`, each submodule is fed the inputs that its twin saw, and what it
+    returns is recorded but replaced by what its twin returned. So every submodule is
+    judged alone, with all that came before held equal.
+
+    Args:
+        names: submodule path by `id`.
+        to_numpy: tensor -> NumPy, channels last.
+        to_native: (NumPy, tensor it replaces) -> tensor of the same type and place.
+        forced: calls of the reference, by (name, index).
+    """
+
+    def __init__(
+        self,
+        names: Mapping[int, str],
+        to_numpy: Callable[[Any], np.ndarray],
+        to_native: Callable[[np.ndarray, Any], Any],
+        forced: Mapping[tuple[str, int], Call] | None = None,
+    ) -> None:
+        self.names, self.to_numpy, self.to_native = names, to_numpy, to_native
+        self.forced = forced or {}
+        self.calls: list[Call] = []
+        self._counts: dict[str, int] = {}
+        self._active: set[int] = set()
+
+    def around(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a class's `__call__`; calls of unnamed objects pass through."""
+
+        @functools.wraps(call)
+        def wrapper(module: Any, *args: Any, **kwargs: Any) -> Any:
+            name = self.names.get(id(module))
+            if name is None or id(module) in self._active:  # super().__call__
+                return call(module, *args, **kwargs)
+            index = self._counts.get(name, 0)
+            self._counts[name] = index + 1
+            twin = self.forced.get((name, index))
+            if twin is not None:
+                args = tuple(map(self._replace, args, _pad(twin.inputs, len(args))))
+            inputs = _tree(self.to_numpy, args)
+            self._active.add(id(module))
+            try:
+                result = call(module, *args, **kwargs)
+            finally:
+                self._active.discard(id(module))
+            own = output = _tree(self.to_numpy, result)
+            if twin is not None:
+                result, output = self._replace(result, twin.output), twin.output
+            kind = type(module).__name__
+            self.calls.append(Call(name, kind, index, inputs, output, own))
+            return result
+
+        return wrapper
+
+    def _replace(self, native: Any, reference: Any) -> Any:
+        if isinstance(native, (tuple, list)):
+            if not isinstance(reference, (tuple, list)):
+                return native
+            pairs = zip(native, _pad(reference, len(native)))
+            return type(native)(self._replace(a, b) for a, b in pairs)
+        if not _is_tensor(native) or not isinstance(reference, np.ndarray):
+            return native
+        if self.to_numpy(native).shape != reference.shape:
+            return native
+        return self.to_native(reference, native)
+
+
+def _pad(values: Any, length: int) -> list[Any]:
+    values = list(values)[:length]
+    return values + [None] * (length - len(values))
+
+
+def _is_tensor(value: Any) -> bool:
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+def _tree(function: Callable[[Any], Any], value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        return tuple(_tree(function, v) for v in value)
+    return function(value) if _is_tensor(value) else value
