@@ -20,10 +20,10 @@ class Backend(Protocol):
     """What the zoo needs of a framework; each function is documented in the rooms."""
 
     @property
-    def DTYPES(self) -> Mapping[str, Any]: ...  # noqa: D102, N802
+    def DTYPES(self) -> Mapping[str, Any]: ...
 
     # build
-    def construct(  # noqa: D102
+    def construct(
         self,
         cls: Any,
         config: Any,
@@ -34,20 +34,20 @@ class Backend(Protocol):
     ) -> Model: ...
 
     # weights
-    def shapes(self, model: Any) -> dict[str, tuple[int, ...]]: ...  # noqa: D102
-    def read(self, model: Any) -> State: ...  # noqa: D102
-    def write(self, model: Any, state: Mapping[str, np.ndarray]) -> None: ...  # noqa: D102
-    def trainable(self, model: Any) -> set[str]: ...  # noqa: D102
-    def count(self, model: Any) -> int: ...  # noqa: D102
-    def dtype_of(self, model: Any) -> str: ...  # noqa: D102
-    def save_native(self, model: Any, path: Path) -> None: ...  # noqa: D102
+    def shapes(self, model: Any) -> dict[str, tuple[int, ...]]: ...
+    def read(self, model: Any) -> State: ...
+    def write(self, model: Any, state: Mapping[str, np.ndarray]) -> None: ...
+    def trainable(self, model: Any) -> set[str]: ...
+    def count(self, model: Any) -> int: ...
+    def dtype_of(self, model: Any) -> str: ...
+    def save_native(self, model: Any, path: Path) -> None: ...
 
     # run
-    def exact(  # noqa: D102
+    def exact(
         self, model: Any, dtype: str
     ) -> AbstractContextManager[Model]: ...
-    def forward(self, model: Any, inputs: Sequence[np.ndarray]) -> np.ndarray: ...  # noqa: D102
-    def backward(  # noqa: D102
+    def forward(self, model: Any, inputs: Sequence[np.ndarray]) -> np.ndarray: ...
+    def backward(
         self,
         model: Any,
         inputs: Sequence[np.ndarray],
@@ -56,9 +56,9 @@ class Backend(Protocol):
     ) -> Pass: ...
 
     # look inside
-    def submodules(self, model: Any) -> dict[str, Any]: ...  # noqa: D102
-    def facts(self, module: Any) -> dict[str, float]: ...  # noqa: D102
-    def trace(  # noqa: D102
+    def submodules(self, model: Any) -> dict[str, Any]: ...
+    def facts(self, module: Any) -> dict[str, float]: ...
+    def trace(
         self,
         model: Any,
         inputs: Sequence[np.ndarray],

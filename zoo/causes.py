@@ -15,6 +15,18 @@ import numpy as np
 
 # (pattern of the layer's class, rung or "", cause); the first match wins.
 _CATALOGUE = (
+    (
+        "^before .*(linear|dense)",
+        "",
+        "flatten order (C, H, W in PyTorch), pooling or activation before this layer",
+    ),
+    (
+        "^before .*conv",
+        "",
+        "pooling (padded with -inf, alike on both sides), padding or activation"
+        " before this layer",
+    ),
+    ("^before", "", "what stands before this layer in the model's own code"),
     ("batchnorm|batch_norm", "buffers", "BatchNorm momentum or running variance"),
     ("batchnorm|batch_norm", "", "BatchNorm eps, or train and eval mode mixed up"),
     ("layernorm|layernormalization", "", "LayerNorm eps"),
@@ -25,6 +37,7 @@ _CATALOGUE = (
         "",
         "transposed convolution: flipped kernel, or its layout (in, out, kh, kw)",
     ),
+    ("conv1d", "", "linear layer's kernel layout: (in, out) in GPT-2's file"),
     (
         "conv",
         "",

@@ -51,6 +51,8 @@ def rule_for(config: Config, name: str, shape: tuple[int, ...]) -> Init:
     for pattern, init in config.init_rules():
         if fnmatchcase(name, pattern):
             return init
+    if fnmatchcase(name, "*act.weight"):  # PReLU's slope
+        return Init("constant", 0.25)
     last = name.rpartition(".")[2]
     if last == "running_var" or (last == "weight" and len(shape) == 1):
         return Init("constant", 1.0)

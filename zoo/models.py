@@ -76,9 +76,9 @@ def count_parameters(model: Model) -> int:
 def example_inputs(what: Any, batch: int = 2, seed: int = 0) -> Any:
     """Return inputs for a preset's name, a config or a model: NumPy, channels last.
 
-    An array, or a tuple in call order. They touch the edges: exact zeros and constant
-    patches (ties for ReLU and max-pool), negative values, the first and the last
-    token, a length of one, masked positions, the time steps 0 and 999.
+    An array, or a tuple in call order. They touch the edges: a patch of exact zeros
+    (ties for ReLU and max-pool), negative values, the first and the last token, a
+    length of one, masked positions, the time steps 0 and 999.
     """
     if not isinstance(what, (str, Config)):
         room_of(what)  # or the error that this is no model of ours
@@ -109,10 +109,8 @@ def _example(spec: Input, batch: int, seed: int) -> np.ndarray:
     if spec.kind == "time":
         return np.linspace(0, 999, batch).astype(np.float32)
     x = 2 * noise
-    if len(spec.shape) == 3:  # flat patches: ties for max-pool, zeros for ReLU
-        h, w = spec.shape[0] // 3, spec.shape[1] // 3
-        x[0, :h, :w] = 0
-        x[-1, -h:, -w:] = 0.5
+    if len(spec.shape) == 3:  # a black corner: exact ties for max-pool, zeros for ReLU
+        x[0, : spec.shape[0] // 2, : spec.shape[1] // 2] = 0
     return x
 
 
@@ -139,6 +137,10 @@ def as_inputs(config: Config, inputs: Inputs) -> tuple[np.ndarray, ...]:
     arrays = tuple(np.asarray(x) for x in given)
     for spec, array in zip(specs, arrays):
         _check(spec, array, arrays[0])
+    if arrays[0].ndim == 4:
+        config.check_size(*arrays[0].shape[1:3])
+    elif specs[0].kind == "token":
+        config.check_length(arrays[0].shape[1])
     return arrays
 
 

@@ -80,7 +80,9 @@ class Report:
         from rich.table import Table
         from rich.text import Text
 
-        title = f"{self.subject} · {self.parameters:,} parameters · {self.seconds:.1f} s"
+        title = (
+            f"{self.subject} · {self.parameters:,} parameters · {self.seconds:.1f} s"
+        )
         table = Table(title=title, title_justify="left")
         table.add_column("rung")
         table.add_column("dtype")

@@ -7,6 +7,7 @@ which classes' calls to watch.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -29,9 +30,13 @@ class Call(NamedTuple):
     name: str
     kind: str
     index: int  # how many times this submodule had been called before
-    inputs: tuple[Any, ...]
-    output: Any
-    own: Any  # what the submodule itself returned, where `output` was forced
+    parent: str  # the submodule that called this one
+    begin: int  # when it was called and when it returned: a count of such events
+    end: int
+    given: tuple[Any, ...]  # the inputs it was given …
+    inputs: tuple[Any, ...]  # … and those it ran on, where they were forced
+    own: Any  # what it returned …
+    output: Any  # … and what went on from there, where that was forced
 
 
 class Recorder:
@@ -59,7 +64,8 @@ class Recorder:
         self.forced = forced or {}
         self.calls: list[Call] = []
         self._counts: dict[str, int] = {}
-        self._active: set[int] = set()
+        self._active: dict[int, str] = {}  # calls under way, innermost last
+        self._clock = itertools.count()
 
     def around(self, call: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap a class's `__call__`; calls of unnamed objects pass through."""
@@ -71,20 +77,24 @@ class Recorder:
                 return call(module, *args, **kwargs)
             index = self._counts.get(name, 0)
             self._counts[name] = index + 1
+            begin, parent = next(self._clock), next(reversed(self._active.values()), "")
             twin = self.forced.get((name, index))
+            given = inputs = _tree(self.to_numpy, args)
             if twin is not None:
                 args = tuple(map(self._replace, args, _pad(twin.inputs, len(args))))
-            inputs = _tree(self.to_numpy, args)
-            self._active.add(id(module))
+                inputs = _tree(self.to_numpy, args)
+            self._active[id(module)] = name
             try:
                 result = call(module, *args, **kwargs)
             finally:
-                self._active.discard(id(module))
+                del self._active[id(module)]
             own = output = _tree(self.to_numpy, result)
             if twin is not None:
-                result, output = self._replace(result, twin.output), twin.output
-            kind = type(module).__name__
-            self.calls.append(Call(name, kind, index, inputs, output, own))
+                result = self._replace(result, twin.output)
+                output = _tree(self.to_numpy, result)
+            kind, end = type(module).__name__, next(self._clock)
+            seen = (given, inputs, own, output)
+            self.calls.append(Call(name, kind, index, parent, begin, end, *seen))
             return result
 
         return wrapper

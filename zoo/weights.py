@@ -35,7 +35,9 @@ def state(model: Model) -> State:
 
     Names and layouts are those of a PyTorch state_dict, without num_batches_tracked.
     """
-    return {name: np.array(a, order="C") for name, a in room_of(model).read(model).items()}
+    return {
+        name: np.array(a, order="C") for name, a in room_of(model).read(model).items()
+    }
 
 
 def load_state(model: Model, state: Mapping[str, np.ndarray]) -> None:
@@ -281,7 +283,9 @@ def read_file(path: Path) -> tuple[State, dict[str, str]]:
             metadata = dict(file.metadata() or {})
             return {name: file.get_tensor(name) for name in file.keys()}, metadata
     except (SafetensorError, TypeError) as error:
-        raise FileError(f"{path} is not a readable safetensors file: {error}.") from None
+        raise FileError(
+            f"{path} is not a readable safetensors file: {error}."
+        ) from None
 
 
 def _check_header(path: Path) -> None:
@@ -300,7 +304,9 @@ def _check_header(path: Path) -> None:
             raise FileError(f"{path} has no readable safetensors header.") from None
     wanted = 8 + length + max(ends, default=0)
     if size != wanted:
-        raise FileError(f"{path} is truncated: {size} bytes, its header tells {wanted}.")
+        raise FileError(
+            f"{path} is truncated: {size} bytes, its header tells {wanted}."
+        )
 
 
 def export_native(model: Model, path: str | os.PathLike[str], backend: str) -> None:
@@ -312,4 +318,6 @@ def export_native(model: Model, path: str | os.PathLike[str], backend: str) -> N
     target = convert(model, backend)
     if room_name(backend) == "tf" and Path(path).suffix != ".keras":
         raise FileError(f"Keras wants a file name that ends in .keras; got {path}.")
-    atomically(Path(path), lambda temporary: room_of(target).save_native(target, temporary))
+    atomically(
+        Path(path), lambda temporary: room_of(target).save_native(target, temporary)
+    )

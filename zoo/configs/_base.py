@@ -116,6 +116,12 @@ class Config:
         """Return the model's inputs in call order."""
         raise NotImplementedError
 
+    def check_size(self, height: int | None, width: int | None) -> None:
+        """Raise InputError for an image no such model takes; None is not known yet."""
+
+    def check_length(self, length: int | None) -> None:
+        """Raise InputError for a sequence too long; None is not known yet."""
+
     @property
     def scheme(self) -> str:
         """Initial scheme of weight matrices: the `initializer`, or what fits."""

@@ -17,10 +17,7 @@ TOKEN_NORMS = ("none", "layer", "rms")  # the norms that see one token at a time
 
 
 class _AttentionConfig(Config):
-    """What the family shares: its widths, and Xavier as its scheme."""
-
-    d_model: int
-    heads: int
+    """What the family shares: Xavier (Glorot and Bengio 2010) as its scheme."""
 
     @property
     def scheme(self) -> str:

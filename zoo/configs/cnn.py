@@ -1,5 +1,8 @@
-"""Convolutional networks: LeNet-5 (LeCun et al. 1998), VGG (Simonyan and Zisserman 2014,
-arXiv:1409.1556), GoogLeNet (Szegedy et al. 2014, arXiv:1409.4842) and two small ones."""
+"""Convolutional networks, from LeNet-5 to VGG and GoogLeNet.
+
+LeCun et al. 1998; Simonyan and Zisserman 2014 (arXiv:1409.1556); Szegedy et al. 2014
+(arXiv:1409.4842).
+"""
 
 from __future__ import annotations
 
@@ -97,13 +100,16 @@ class CNNConfig(Config):
             )
 
     def small(self) -> CNNConfig:
-        # Odd sizes meet both the pooling and the flattening.
+        size = 2
+        for i in reversed(range(len(self.widths))):
+            size = 2 * size + 1 if i < self.pools else size  # odd, at every pool
+            size += 0 if i < self.padded else self.kernel - 1
         return self.override(
             widths=tuple(4 + 2 * i for i in range(len(self.widths))),
             groups=min(self.groups, 2),
             hidden=tuple(8 - i for i in range(len(self.hidden))),
             num_classes=min(self.num_classes, 5),
-            image_size=self.image_size if self.kernel > 5 else 19,
+            image_size=size,
         )
 
 
@@ -174,6 +180,7 @@ class VGGConfig(Config):
         # the average pooling has to spread over 7x7.
         stages = range(len(self.widths))
         return self.override(
+            depths=tuple(min(depth, 2) for depth in self.depths),
             widths=tuple(4 + 2 * (i // 2) for i in stages),
             groups=min(self.groups, 2),
             hidden=tuple(8 - i for i in range(len(self.hidden))),
@@ -241,7 +248,7 @@ class GoogLeNetConfig(Config):
         return published * self.eighths // 8
 
     def inception(self, name: str) -> tuple[int, ...]:
-        """Return the seven channel numbers of a block: "3a", "3b", "4a", …"""
+        """Return the seven channel numbers of a block, such as "3a"."""
         return tuple(self.channels(n) for n in _INCEPTION[name])
 
     @property

@@ -1,5 +1,7 @@
-"""Multilayer perceptrons: Rosenblatt 1958 (one neuron), Rumelhart, Hinton and Williams
-1986 (hidden layers, trained by backpropagation)."""
+"""Multilayer perceptrons, from one neuron to three layers.
+
+Rosenblatt 1958 (no hidden layer); Rumelhart, Hinton and Williams 1986 (hidden layers).
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,5 @@ PRESETS = {
     "perceptron": MLPConfig(
         in_features=2, hidden=(), num_classes=1, activation="identity"
     ),
-    "xor_mlp": MLPConfig(
-        in_features=2, hidden=(4,), num_classes=1, activation="tanh"
-    ),
+    "xor_mlp": MLPConfig(in_features=2, hidden=(4,), num_classes=1, activation="tanh"),
 }

@@ -56,6 +56,25 @@ class ResNetConfig(Config):
     num_classes: int = 1000
     image_size: int = 224
 
+    variants = {
+        "block": ("basic", "bottleneck"),
+        "depths": ((1, 1, 1), (2, 1, 2)),
+        "widths": ((4, 4, 8), (4, 8, 12)),
+        "stem": ("imagenet", "cifar"),
+        "preactivation": (False, True),
+        "shortcut": ("projection", "pad", "none"),
+        "stride_in_1x1": (False, True),
+        "conv_bias": (False, True),
+        "zero_init": (False, True),
+        "norm": IMAGE_NORMS,
+        "groups": (2, 4),
+        "bn_eps": (1e-5, 1e-3),
+        "activation": IMAGE_ACTIVATIONS,
+        "in_channels": (1, 3),
+        "num_classes": (1, 3),
+        "image_size": (17, 20),
+    }
+
     def validate(self) -> None:
         self._choice("block", ("basic", "bottleneck"))
         self._choice("stem", ("imagenet", "cifar"))

@@ -1,5 +1,6 @@
 """Recurrent networks: Elman 1990, LSTM (Hochreiter and Schmidhuber 1997), GRU (Cho et
-al. 2014, arXiv:1406.1078, in the form with the reset gate after the matmul)."""
+al. 2014, arXiv:1406.1078, in the form with the reset gate after the matmul).
+"""
 
 from __future__ import annotations
 

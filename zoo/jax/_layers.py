@@ -53,9 +53,7 @@ class PReLU(nnx.Module):
 class BatchNorm(nnx.BatchNorm):
     """Batch norm whose running variance is unbiased, n/(n-1), as PyTorch's is."""
 
-    def __init__(
-        self, channels: int, eps: float = BN_EPS, *, rngs: nnx.Rngs
-    ) -> None:
+    def __init__(self, channels: int, eps: float = BN_EPS, *, rngs: nnx.Rngs) -> None:
         super().__init__(
             channels,
             momentum=BN_MOMENTUM,
@@ -126,9 +124,7 @@ def _group_norm(channels: int, groups: int, rngs: nnx.Rngs) -> nnx.GroupNorm:
     )
 
 
-def layer_norm(
-    features: int, eps: float = LN_EPS, *, rngs: nnx.Rngs
-) -> nnx.LayerNorm:
+def layer_norm(features: int, eps: float = LN_EPS, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
     """Return nnx.LayerNorm with the two-pass variance, which does not cancel."""
     return nnx.LayerNorm(features, epsilon=eps, use_fast_variance=False, rngs=rngs)
 
@@ -285,9 +281,7 @@ class _Recurrent(nnx.Module):
     def _param(self, kind: str, name: str, value: Array) -> None:
         setattr(self, f"{kind}_{name}", nnx.Param(value))
 
-    def __call__(
-        self, x: Array, lengths: Array | None = None
-    ) -> tuple[Array, Array]:
+    def __call__(self, x: Array, lengths: Array | None = None) -> tuple[Array, Array]:
         """Map (N, T, C) to outputs (N, T, D*H), zero past the end, and last states.
 
         The last states (N, D*H) are those after each direction's last real step.
@@ -303,9 +297,7 @@ class _Recurrent(nnx.Module):
         last = jnp.concatenate([h for _, h in runs], -1)
         return jnp.swapaxes(x, 0, 1), last
 
-    def _run(
-        self, x: Array, keep: Array | None, name: str
-    ) -> tuple[Array, Array]:
+    def _run(self, x: Array, keep: Array | None, name: str) -> tuple[Array, Array]:
         def weight(kind: str) -> Array:
             return getattr(self, f"{kind}_{name}")[...].astype(x.dtype)
 

@@ -182,8 +182,8 @@ def backward(
     reals = [i for i, x in enumerate(xs) if jnp.issubdtype(x.dtype, jnp.floating)]
 
     @jax.jit
-    def run(params, rest, xs, ts):  # noqa: ANN001, ANN202
-        def objective(params, real_xs):  # noqa: ANN001, ANN202
+    def run(params, rest, xs, ts):
+        def objective(params, real_xs):
             live = nnx.merge(graph, params, rest, copy=True)
             fed = list(xs)
             for i, x in zip(reals, real_xs):

@@ -33,12 +33,12 @@ def attend(
     qkv: Array,
     heads: int,
     dropout: nnx.Dropout,
-    mask: Array | None = None,
+    keep: Array | None = None,
     causal: bool = False,
 ) -> Array:
     """Scaled dot-product attention of packed queries, keys and values.
 
-    Maps (N, T, 3C) to (N, T, C). The mask (N, T) is True where a token may be seen,
+    Maps (N, T, 3C) to (N, T, C). `keep` (N, T) is True where a token may be seen,
     at least once per row; with `causal` there is none.
     """
     n, length, width = qkv.shape
@@ -50,8 +50,8 @@ def attend(
     # § attend
     # jax.nn.dot_product_attention takes its softmax in float32
     scores = (q * q.shape[3] ** -0.5) @ k  # (N, H, T, T)
-    if mask is not None:
-        scores = jnp.where(mask[:, None, None], scores, -jnp.inf)
+    if keep is not None:
+        scores = jnp.where(keep[:, None, None], scores, -jnp.inf)
     if causal:
         steps = jnp.arange(length)
         seen = steps[:, None] >= steps
@@ -84,11 +84,11 @@ class SelfAttention(nnx.Module):
         self.out_proj = nnx.Linear(width, width, rngs=rngs)
         self.dropout = nnx.Dropout(dropout, rngs=rngs)
 
-    def __call__(self, x: Array, mask: Array | None = None) -> Array:
+    def __call__(self, x: Array, keep: Array | None = None) -> Array:
         # § project
         weight = self.in_proj_weight[...].astype(x.dtype)
         qkv = x @ weight.T + self.in_proj_bias[...].astype(x.dtype)
-        x = attend(qkv, self.heads, self.dropout, mask, self.causal)
+        x = attend(qkv, self.heads, self.dropout, keep, self.causal)
         # § project back
         return self.out_proj(x)
 
@@ -120,16 +120,16 @@ class EncoderLayer(nnx.Module):
         self.act = activation(config.activation)
         self.dropout = nnx.Dropout(config.dropout, rngs=rngs)
 
-    def __call__(self, x: Array, mask: Array | None = None) -> Array:
+    def __call__(self, x: Array, keep: Array | None = None) -> Array:
         if self.norm_first:
-            x = x + self.mix(self.norm1(x), mask)
+            x = x + self.mix(self.norm1(x), keep)
             return x + self.feed(self.norm2(x))
-        x = self.norm1(x + self.mix(x, mask))
+        x = self.norm1(x + self.mix(x, keep))
         return self.norm2(x + self.feed(x))
 
-    def mix(self, x: Array, mask: Array | None) -> Array:
+    def mix(self, x: Array, keep: Array | None) -> Array:
         # § mix tokens
-        return self.dropout(self.self_attn(x, mask))
+        return self.dropout(self.self_attn(x, keep))
 
     def feed(self, x: Array) -> Array:
         # § feed forward

@@ -31,6 +31,11 @@ from ._layers import (
 )
 
 
+def flatten(x: Array) -> Array:
+    """Flatten (N, H, W, C) to (N, C*H*W), in PyTorch's order."""
+    return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
+
+
 class CNN(nnx.Module):
     """Blocks of (convolution, norm, activation, pooling), then linear layers."""
 
@@ -110,7 +115,7 @@ class VGG(nnx.Module):
 
 
 class BasicConv2d(nnx.Module):
-    """Convolution without bias, batch norm, ReLU."""
+    """Convolution without bias, padded by kernel // 2; batch norm; ReLU."""
 
     def __init__(
         self,
@@ -118,7 +123,6 @@ class BasicConv2d(nnx.Module):
         c_out: int,
         kernel: int,
         stride: int = 1,
-        padding: int = 0,
         *,
         rngs: nnx.Rngs,
     ) -> None:
@@ -127,7 +131,7 @@ class BasicConv2d(nnx.Module):
             c_out,
             (kernel, kernel),
             stride,
-            padding=padding,
+            padding=kernel // 2,
             use_bias=False,
             rngs=rngs,
         )
@@ -158,11 +162,11 @@ class Inception(nnx.Module):
         self.branch1 = BasicConv2d(c_in, c1, 1, rngs=rngs)
         self.branch2 = nnx.Sequential(
             BasicConv2d(c_in, r3, 1, rngs=rngs),
-            BasicConv2d(r3, c3, 3, padding=1, rngs=rngs),
+            BasicConv2d(r3, c3, 3, rngs=rngs),
         )
         self.branch3 = nnx.Sequential(
             BasicConv2d(c_in, r5, 1, rngs=rngs),
-            BasicConv2d(r5, c5, 3, padding=1, rngs=rngs),
+            BasicConv2d(r5, c5, 3, rngs=rngs),
         )
         self.branch4 = nnx.Sequential(
             partial(max_pool, kernel=3, stride=1, padding=1),
@@ -180,9 +184,9 @@ class GoogLeNet(nnx.Module):
     def __init__(self, config: GoogLeNetConfig, *, rngs: nnx.Rngs) -> None:
         self.config = config
         c, block = config.channels, config.inception
-        self.conv1 = BasicConv2d(config.in_channels, c(64), 7, stride=2, padding=3, rngs=rngs)
+        self.conv1 = BasicConv2d(config.in_channels, c(64), 7, stride=2, rngs=rngs)
         self.conv2 = BasicConv2d(c(64), c(64), 1, rngs=rngs)
-        self.conv3 = BasicConv2d(c(64), c(192), 3, padding=1, rngs=rngs)
+        self.conv3 = BasicConv2d(c(64), c(192), 3, rngs=rngs)
         self.inception3a = Inception(*block("3a"), rngs=rngs)
         self.inception3b = Inception(*block("3b"), rngs=rngs)
         self.inception4a = Inception(*block("4a"), rngs=rngs)
@@ -219,8 +223,3 @@ class GoogLeNet(nnx.Module):
         # § classify
         x = x.mean((1, 2))  # (N, H, W, C) -> (N, C)
         return self.fc(self.dropout(x))
-
-
-def flatten(x: Array) -> Array:
-    """Flatten (N, H, W, C) to (N, C*H*W), in PyTorch's order."""
-    return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)

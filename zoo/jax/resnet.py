@@ -58,7 +58,9 @@ class Residual(nnx.Module):
         self.stride, self.extra = stride, c_out - c_in
         self.changes = stride > 1 or c_in != c_out
         if self.changes and config.shortcut == "projection":
-            parts = [conv(c_in, c_out, 1, stride, config, rngs=rngs)]
+            parts: list[Callable[[Array], Array]] = [
+                conv(c_in, c_out, 1, stride, config, rngs=rngs)
+            ]
             if not config.preactivation:
                 parts.append(norm(c_out, config, rngs=rngs))
             self.downsample = nnx.List(parts)
@@ -100,10 +102,14 @@ class BasicBlock(Residual):
 
     def __call__(self, x: Array) -> Array:
         # § residual branch
-        out = self.act(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
+        out = self.conv1(x)
+        out = self.bn1(out)
+        out = self.act(out)
+        out = self.conv2(out)
+        out = self.bn2(out)
         # § shortcut
-        return self.act(self.add(x, out))
+        out = self.add(x, out)
+        return self.act(out)
 
 
 class Bottleneck(Residual):
@@ -130,11 +136,17 @@ class Bottleneck(Residual):
 
     def __call__(self, x: Array) -> Array:
         # § residual branch
-        out = self.act(self.bn1(self.conv1(x)))
-        out = self.act(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
+        out = self.conv1(x)
+        out = self.bn1(out)
+        out = self.act(out)
+        out = self.conv2(out)
+        out = self.bn2(out)
+        out = self.act(out)
+        out = self.conv3(out)
+        out = self.bn3(out)
         # § shortcut
-        return self.act(self.add(x, out))
+        out = self.add(x, out)
+        return self.act(out)
 
 
 class PreActBasicBlock(Residual):
@@ -158,9 +170,12 @@ class PreActBasicBlock(Residual):
 
     def __call__(self, x: Array) -> Array:
         # § residual branch
-        pre = self.act(self.bn1(x))
+        pre = self.bn1(x)
+        pre = self.act(pre)
         out = self.conv1(pre)
-        out = self.conv2(self.act(self.bn2(out)))
+        out = self.bn2(out)
+        out = self.act(out)
+        out = self.conv2(out)
         # § shortcut
         return self.add(pre if self.changes else x, out)
 
@@ -189,10 +204,15 @@ class PreActBottleneck(Residual):
 
     def __call__(self, x: Array) -> Array:
         # § residual branch
-        pre = self.act(self.bn1(x))
+        pre = self.bn1(x)
+        pre = self.act(pre)
         out = self.conv1(pre)
-        out = self.conv2(self.act(self.bn2(out)))
-        out = self.conv3(self.act(self.bn3(out)))
+        out = self.bn2(out)
+        out = self.act(out)
+        out = self.conv2(out)
+        out = self.bn3(out)
+        out = self.act(out)
+        out = self.conv3(out)
         # § shortcut
         return self.add(pre if self.changes else x, out)
 
@@ -230,7 +250,8 @@ class ResNet(nnx.Module):
         # § stem
         x = self.conv1(image)  # H, W halve in the ImageNet stem
         if not config.preactivation:
-            x = self.act(self.bn1(x))
+            x = self.bn1(x)
+            x = self.act(x)
         if config.stem == "imagenet":
             x = max_pool(x, 3, 2, padding=1)  # H, W halve
         # § stages
@@ -238,7 +259,8 @@ class ResNet(nnx.Module):
             for block in getattr(self, f"layer{i + 1}"):
                 x = block(x)  # H, W halve in the first block of layer2, layer3 …
         if config.preactivation:
-            x = self.act(self.post_bn(x))
+            x = self.post_bn(x)
+            x = self.act(x)
         # § head
         x = x.mean((1, 2))  # (N, C)
         return self.fc(self.dropout(x))

@@ -19,9 +19,7 @@ class RecurrentNet(nnx.Module):
     def __init__(self, config: RecurrentNetConfig, *, rngs: nnx.Rngs) -> None:
         self.config = config
         if config.vocabulary:
-            self.embedding = nnx.Embed(
-                config.vocabulary, config.in_features, rngs=rngs
-            )
+            self.embedding = nnx.Embed(config.vocabulary, config.in_features, rngs=rngs)
         self.rnn = {"rnn": RNN, "lstm": LSTM, "gru": GRU}[config.cell](
             config.in_features,
             config.hidden_size,

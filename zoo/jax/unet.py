@@ -71,9 +71,7 @@ class UNet(nnx.Module):
         self.dropout = nnx.Dropout(config.dropout, rngs=rngs)
         ups = list(zip([bottom, *widths[:0:-1]], widths[::-1]))
         self.up = nnx.List(ConvTranspose(a, b, 2, rngs=rngs) for a, b in ups)
-        self.merge = nnx.List(
-            DoubleConv(2 * b, b, config, rngs=rngs) for _, b in ups
-        )
+        self.merge = nnx.List(DoubleConv(2 * b, b, config, rngs=rngs) for _, b in ups)
         self.head = nnx.Conv(widths[0], config.num_classes, (1, 1), rngs=rngs)
 
     def __call__(self, image: Array, time: Array | None = None) -> Array:

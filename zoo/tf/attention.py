@@ -31,12 +31,12 @@ def attend(
     qkv: Any,
     heads: int,
     dropout: layers.Dropout,
-    mask: Any = None,
+    keep: Any = None,
     causal: bool = False,
 ) -> Any:
     """Scaled dot-product attention of packed queries, keys and values.
 
-    Maps (N, T, 3C) to (N, T, C). The mask (N, T) is True where a token may be seen,
+    Maps (N, T, 3C) to (N, T, C). `keep` (N, T) is True where a token may be seen,
     at least once per row; with `causal` there is none.
     """
     length, size = ops.shape(qkv)[1], qkv.shape[2] // (3 * heads)
@@ -48,8 +48,8 @@ def attend(
     # § attend
     # ops.dot_product_attention rounds its scale to float32
     scores = ops.matmul(q * size**-0.5, k)  # (N, H, T, T)
-    if mask is not None:
-        scores = ops.where(mask[:, None, None], scores, -math.inf)
+    if keep is not None:
+        scores = ops.where(keep[:, None, None], scores, -math.inf)
     if causal:
         steps = ops.arange(length)
         seen = steps[:, None] >= steps
@@ -59,6 +59,10 @@ def attend(
     # § merge heads
     x = ops.transpose(x, (0, 2, 1, 3))
     return ops.reshape(x, (-1, length, heads * size))
+
+
+# Below the model the mask is called `keep`: under the name `mask`, Keras would hand
+# on and attach masks of its own.
 
 
 class SelfAttention(layers.Layer):
@@ -81,11 +85,11 @@ class SelfAttention(layers.Layer):
         self.out_proj = layers.Dense(width)
         self.dropout = layers.Dropout(dropout)
 
-    def call(self, x: Any, mask: Any = None) -> Any:
+    def call(self, x: Any, keep: Any = None) -> Any:
         # § project
         weight = ops.transpose(self.in_proj_weight)
         qkv = ops.matmul(x, weight) + self.in_proj_bias
-        x = attend(qkv, self.heads, self.dropout, mask, self.causal)
+        x = attend(qkv, self.heads, self.dropout, keep, self.causal)
         # § project back
         return self.out_proj(x)
 
@@ -118,16 +122,16 @@ class EncoderLayer(layers.Layer):
         self.act = activation(config.activation)
         self.dropout = layers.Dropout(config.dropout)
 
-    def call(self, x: Any, mask: Any = None) -> Any:
+    def call(self, x: Any, keep: Any = None) -> Any:
         if self.norm_first:
-            x = x + self.mix(self.norm1(x), mask)
+            x = x + self.mix(self.norm1(x), keep)
             return x + self.feed(self.norm2(x))
-        x = self.norm1(x + self.mix(x, mask))
+        x = self.norm1(x + self.mix(x, keep))
         return self.norm2(x + self.feed(x))
 
-    def mix(self, x: Any, mask: Any) -> Any:
+    def mix(self, x: Any, keep: Any) -> Any:
         # § mix tokens
-        return self.dropout(self.self_attn(x, mask))
+        return self.dropout(self.self_attn(x, keep))
 
     def feed(self, x: Any) -> Any:
         # § feed forward
@@ -343,10 +347,11 @@ class ViT(Model):
         self.heads = {"head": layers.Dense(config.num_classes)}
 
     def call(self, image: Any) -> Any:
-        self.config.check_size(image.shape[1], image.shape[2])
+        config = self.config
+        config.check_size(image.shape[1], image.shape[2])
         # § patches
         x = self.conv_proj(image)  # (N, H/p, W/p, C)
-        x = ops.reshape(x, (-1, self.config.patches, self.config.d_model))  # (N, T, C)
+        x = ops.reshape(x, (-1, config.patches, config.d_model))  # (N, T, C)
         # § class token
         token = ops.zeros_like(x[:, :1]) + self.class_token
         x = ops.concatenate((token, x), 1)  # (N, T + 1, C)

@@ -31,6 +31,12 @@ from ._layers import (
 )
 
 
+def flatten(x: Any) -> Any:
+    """Flatten (N, H, W, C) to (N, C*H*W), in PyTorch's order."""
+    x = ops.transpose(x, (0, 3, 1, 2))
+    return ops.reshape(x, (-1, math.prod(x.shape[1:])))
+
+
 class CNN(Model):
     """Blocks of (convolution, norm, activation, pooling), then linear layers."""
 
@@ -98,13 +104,14 @@ class VGG(Model):
 
 
 class BasicConv2d(layers.Layer):
-    """Convolution without bias, batch norm, ReLU."""
+    """Convolution without bias, padded by kernel // 2; batch norm; ReLU."""
 
-    def __init__(
-        self, c_in: int, c_out: int, kernel: int, stride: int = 1, padding: int = 0
-    ) -> None:
+    def __init__(self, c_in: int, c_out: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
-        self.conv = PaddedConv2D(c_out, kernel, stride, padding, bias=False)
+        if stride > 1:
+            self.conv = PaddedConv2D(c_out, kernel, stride, kernel // 2, bias=False)
+        else:
+            self.conv = layers.Conv2D(c_out, kernel, padding="same", use_bias=False)
         self.bn = BatchNorm(eps=1e-3)
 
     def call(self, x: Any) -> Any:
@@ -124,11 +131,11 @@ class Inception(layers.Layer):
         self.branch1 = BasicConv2d(c_in, c1, 1)
         self.branch2 = [
             BasicConv2d(c_in, r3, 1),
-            BasicConv2d(r3, c3, 3, padding=1),
+            BasicConv2d(r3, c3, 3),
         ]
         self.branch3 = [
             BasicConv2d(c_in, r5, 1),
-            BasicConv2d(r5, c5, 3, padding=1),
+            BasicConv2d(r5, c5, 3),
         ]
         self.branch4 = [
             partial(max_pool, kernel=3, stride=1, padding=1),
@@ -146,9 +153,9 @@ class GoogLeNet(Model):
     def __init__(self, config: GoogLeNetConfig) -> None:
         super().__init__(config)
         c, block = config.channels, config.inception
-        self.conv1 = BasicConv2d(config.in_channels, c(64), 7, stride=2, padding=3)
+        self.conv1 = BasicConv2d(config.in_channels, c(64), 7, stride=2)
         self.conv2 = BasicConv2d(c(64), c(64), 1)
-        self.conv3 = BasicConv2d(c(64), c(192), 3, padding=1)
+        self.conv3 = BasicConv2d(c(64), c(192), 3)
         self.inception3a = Inception(*block("3a"))
         self.inception3b = Inception(*block("3b"))
         self.inception4a = Inception(*block("4a"))
@@ -186,9 +193,3 @@ class GoogLeNet(Model):
         # § classify
         x = ops.mean(x, (1, 2))  # (N, H, W, C) -> (N, C)
         return self.fc(self.dropout(x))
-
-
-def flatten(x: Any) -> Any:
-    """Flatten (N, H, W, C) to (N, C*H*W), in PyTorch's order."""
-    x = ops.transpose(x, (0, 3, 1, 2))
-    return ops.reshape(x, (-1, math.prod(x.shape[1:])))

@@ -79,10 +79,14 @@ class BasicBlock(Residual):
 
     def call(self, x: Any) -> Any:
         # § residual branch
-        out = self.act(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
+        out = self.conv1(x)
+        out = self.bn1(out)
+        out = self.act(out)
+        out = self.conv2(out)
+        out = self.bn2(out)
         # § shortcut
-        return self.act(self.add(x, out))
+        out = self.add(x, out)
+        return self.act(out)
 
 
 class Bottleneck(Residual):
@@ -103,11 +107,17 @@ class Bottleneck(Residual):
 
     def call(self, x: Any) -> Any:
         # § residual branch
-        out = self.act(self.bn1(self.conv1(x)))
-        out = self.act(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
+        out = self.conv1(x)
+        out = self.bn1(out)
+        out = self.act(out)
+        out = self.conv2(out)
+        out = self.bn2(out)
+        out = self.act(out)
+        out = self.conv3(out)
+        out = self.bn3(out)
         # § shortcut
-        return self.act(self.add(x, out))
+        out = self.add(x, out)
+        return self.act(out)
 
 
 class PreActBasicBlock(Residual):
@@ -125,9 +135,12 @@ class PreActBasicBlock(Residual):
 
     def call(self, x: Any) -> Any:
         # § residual branch
-        pre = self.act(self.bn1(x))
+        pre = self.bn1(x)
+        pre = self.act(pre)
         out = self.conv1(pre)
-        out = self.conv2(self.act(self.bn2(out)))
+        out = self.bn2(out)
+        out = self.act(out)
+        out = self.conv2(out)
         # § shortcut
         return self.add(pre if self.changes else x, out)
 
@@ -150,10 +163,15 @@ class PreActBottleneck(Residual):
 
     def call(self, x: Any) -> Any:
         # § residual branch
-        pre = self.act(self.bn1(x))
+        pre = self.bn1(x)
+        pre = self.act(pre)
         out = self.conv1(pre)
-        out = self.conv2(self.act(self.bn2(out)))
-        out = self.conv3(self.act(self.bn3(out)))
+        out = self.bn2(out)
+        out = self.act(out)
+        out = self.conv2(out)
+        out = self.bn3(out)
+        out = self.act(out)
+        out = self.conv3(out)
         # § shortcut
         return self.add(pre if self.changes else x, out)
 
@@ -191,7 +209,8 @@ class ResNet(Model):
         # § stem
         x = self.conv1(image)  # H, W halve in the ImageNet stem
         if not config.preactivation:
-            x = self.act(self.bn1(x))
+            x = self.bn1(x)
+            x = self.act(x)
         if config.stem == "imagenet":
             x = max_pool(x, 3, 2, padding=1)  # H, W halve
         # § stages
@@ -199,7 +218,8 @@ class ResNet(Model):
             for block in getattr(self, f"layer{i + 1}"):
                 x = block(x)  # H, W halve in the first block of layer2, layer3 …
         if config.preactivation:
-            x = self.act(self.post_bn(x))
+            x = self.post_bn(x)
+            x = self.act(x)
         # § head
         x = ops.mean(x, (1, 2))  # (N, C)
         return self.fc(self.dropout(x))

@@ -32,7 +32,7 @@ class _SkipRandom(TorchFunctionMode):
 
     random = (Tensor.uniform_, Tensor.normal_, nn.init.trunc_normal_)
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):  # noqa: ANN001
+    def __torch_function__(self, func, types, args=(), kwargs=None):
         return args[0] if func in self.random else func(*args, **(kwargs or {}))
 
 
@@ -163,9 +163,7 @@ def backward(
     model.zero_grad(set_to_none=True)
     with _mode(model, training=True):
         outputs = model(*xs)
-        losses = {
-            k: LOSSES[k](outputs, _native(t, model)) for k, t in targets.items()
-        }
+        losses = {k: LOSSES[k](outputs, _native(t, model)) for k, t in targets.items()}
         losses[loss].backward()
     gradients = collect(model, _gradient, trainable=True)
     buffers = {k: v.copy() for k, v in read(model).items() if k not in gradients}

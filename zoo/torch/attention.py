@@ -32,12 +32,12 @@ def attend(
     qkv: Tensor,
     heads: int,
     dropout: nn.Dropout,
-    mask: Tensor | None = None,
+    keep: Tensor | None = None,
     causal: bool = False,
 ) -> Tensor:
     """Scaled dot-product attention of packed queries, keys and values.
 
-    Maps (N, T, 3C) to (N, T, C). The mask (N, T) is True where a token may be seen,
+    Maps (N, T, 3C) to (N, T, C). `keep` (N, T) is True where a token may be seen,
     at least once per row; with `causal` there is none.
     """
     # § split heads
@@ -49,7 +49,7 @@ def attend(
         q,
         k,
         v,
-        attn_mask=None if mask is None else mask[:, None, None],
+        attn_mask=None if keep is None else keep[:, None, None],
         dropout_p=dropout.p if dropout.training else 0.0,
         is_causal=causal,
     )
@@ -73,10 +73,10 @@ class SelfAttention(nn.Module):
         nn.init.xavier_uniform_(self.in_proj_weight)
         nn.init.zeros_(self.out_proj.bias)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
         # § project
         qkv = F.linear(x, self.in_proj_weight, self.in_proj_bias)
-        x = attend(qkv, self.heads, self.dropout, mask, self.causal)
+        x = attend(qkv, self.heads, self.dropout, keep, self.causal)
         # § project back
         return self.out_proj(x)
 
@@ -110,16 +110,16 @@ class EncoderLayer(nn.Module):
         self.act = activation(config.activation)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
         if self.norm_first:
-            x = x + self.mix(self.norm1(x), mask)
+            x = x + self.mix(self.norm1(x), keep)
             return x + self.feed(self.norm2(x))
-        x = self.norm1(x + self.mix(x, mask))
+        x = self.norm1(x + self.mix(x, keep))
         return self.norm2(x + self.feed(x))
 
-    def mix(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def mix(self, x: Tensor, keep: Tensor | None) -> Tensor:
         # § mix tokens
-        return self.dropout(self.self_attn(x, mask))
+        return self.dropout(self.self_attn(x, keep))
 
     def feed(self, x: Tensor) -> Tensor:
         # § feed forward

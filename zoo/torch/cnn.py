@@ -99,13 +99,12 @@ class VGG(nn.Module):
 
 
 class BasicConv2d(nn.Module):
-    """Convolution without bias, batch norm, ReLU."""
+    """Convolution without bias, padded by kernel // 2; batch norm; ReLU."""
 
-    def __init__(
-        self, c_in: int, c_out: int, kernel: int, stride: int = 1, padding: int = 0
-    ) -> None:
+    def __init__(self, c_in: int, c_out: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(c_in, c_out, kernel, stride, padding, bias=False)
+        pad = kernel // 2
+        self.conv = nn.Conv2d(c_in, c_out, kernel, stride, pad, bias=False)
         self.bn = nn.BatchNorm2d(c_out, eps=1e-3, momentum=BN_MOMENTUM)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -125,11 +124,11 @@ class Inception(nn.Module):
         self.branch1 = BasicConv2d(c_in, c1, 1)
         self.branch2 = nn.Sequential(
             BasicConv2d(c_in, r3, 1),
-            BasicConv2d(r3, c3, 3, padding=1),
+            BasicConv2d(r3, c3, 3),
         )
         self.branch3 = nn.Sequential(
             BasicConv2d(c_in, r5, 1),
-            BasicConv2d(r5, c5, 3, padding=1),
+            BasicConv2d(r5, c5, 3),
         )
         self.branch4 = nn.Sequential(
             nn.MaxPool2d(3, stride=1, padding=1),
@@ -148,9 +147,9 @@ class GoogLeNet(nn.Module):
         super().__init__()
         self.config = config
         c, block = config.channels, config.inception
-        self.conv1 = BasicConv2d(config.in_channels, c(64), 7, stride=2, padding=3)
+        self.conv1 = BasicConv2d(config.in_channels, c(64), 7, stride=2)
         self.conv2 = BasicConv2d(c(64), c(64), 1)
-        self.conv3 = BasicConv2d(c(64), c(192), 3, padding=1)
+        self.conv3 = BasicConv2d(c(64), c(192), 3)
         self.inception3a = Inception(*block("3a"))
         self.inception3b = Inception(*block("3b"))
         self.inception4a = Inception(*block("4a"))

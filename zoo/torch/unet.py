@@ -63,9 +63,7 @@ class UNet(nn.Module):
         ins = [config.in_channels, *widths]
         if config.time_width:
             self.embed = TimeEmbedding(config.time_width)
-        self.down = nn.ModuleList(
-            DoubleConv(a, b, config) for a, b in zip(ins, widths)
-        )
+        self.down = nn.ModuleList(DoubleConv(a, b, config) for a, b in zip(ins, widths))
         self.middle = DoubleConv(ins[-1], bottom, config)
         self.dropout = nn.Dropout(config.dropout)
         ups = list(zip([bottom, *widths[:0:-1]], widths[::-1]))

@@ -1,0 +1,238 @@
+"""State and files: round trips, and every way a file can be wrong."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+from safetensors.torch import load_file
+
+import zoo
+from zoo.errors import ConfigError, FileError, StateError
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A small U-Net with BatchNorm, its running statistics moved."""
+    model = zoo.build(zoo.config("unet_bn").small(), "torch", seed=3)
+    model.train()
+    model(torch.ones(2, 3, 12, 12))
+    return model
+
+
+@pytest.fixture
+def file(model, tmp_path):
+    """The model as a file."""
+    path = tmp_path / "unet.safetensors"
+    zoo.save(model, path)
+    return path
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+
+
+@pytest.mark.parametrize("backend", ["torch", "tf", "jax"])
+def test_a_file_serves_every_room(model, file, backend, tmp_path):
+    other = zoo.load(file, backend=backend)
+    assert zoo.backend_of(other) == backend
+    assert same(zoo.state(other), zoo.state(model))
+    again = tmp_path / "again.safetensors"
+    zoo.save(other, again)
+    assert same(zoo.state(zoo.load(again)), zoo.state(model))
+
+
+def test_the_zoos_own_torch_class_loads_a_file_strictly(model, file):
+    fresh = type(model)(model.config)
+    fresh.load_state_dict(load_file(file), strict=True)
+    assert same(zoo.state(fresh), zoo.state(model))
+
+
+def test_state_is_a_copy(model):
+    state = zoo.state(model)
+    assert not any("num_batches_tracked" in name for name in state)
+    before = state["head.bias"].copy()
+    state["head.bias"][:] = 99
+    assert np.array_equal(zoo.state(model)["head.bias"], before)
+
+
+def test_load_state_lists_every_mismatch_and_touches_nothing(model):
+    state = zoo.state(model)
+    before = zoo.state(model)
+    del state["head.bias"]
+    state["head.weight"] = state["head.weight"][:, :2]
+    state["what.weight"] = np.zeros(3, np.float32)
+    state["down.0.conv1.bias"] = np.full_like(state["down.0.conv1.bias"], np.nan)
+    with pytest.raises(StateError) as error:
+        zoo.load_state(model, state)
+    text = str(error.value)
+    for words in (
+        "4 mismatches",
+        "head.bias: missing",
+        "head.weight: expected (1, 8, 1, 1), got (1, 2, 1, 1)",
+        "what.weight: surplus",
+        "down.0.conv1.bias: holds NaN",
+    ):
+        assert words in text
+    assert same(zoo.state(model), before)
+
+
+def test_an_atomic_write_leaves_the_old_file_when_it_fails(file, monkeypatch):
+    before = file.read_bytes()
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("safetensors.numpy.save_file", full)
+    with pytest.raises(FileError, match="No space left"):
+        zoo.save(zoo.build("tiny_mlp"), file)
+    assert file.read_bytes() == before
+    assert [p.name for p in file.parent.iterdir()] == [file.name]
+
+
+def rewritten(path, change):
+    """Change the file's header (a dict) in place."""
+    data = path.read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + length])
+    change(header)
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :])
+
+
+def test_a_truncated_file(file):
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(FileError, match="truncated"):
+        zoo.load(file)
+    file.write_bytes(b"abc")
+    with pytest.raises(FileError, match="truncated"):
+        zoo.load(file)
+
+
+def test_an_oversized_header(file):
+    file.write_bytes(struct.pack("<Q", 2**62) + file.read_bytes()[8:])
+    with pytest.raises(FileError, match="truncated or no safetensors"):
+        zoo.load(file)
+
+
+def test_a_header_that_is_no_header(file):
+    file.write_bytes(struct.pack("<Q", 4) + b"nope")
+    with pytest.raises(FileError, match="header"):
+        zoo.load(file)
+
+
+def test_a_newer_format_is_refused_by_name(file):
+    newer = {"format_version": "2", "zoo_version": "9.9"}
+    rewritten(file, lambda h: h["__metadata__"].update(newer))
+    with pytest.raises(FileError, match=r"format_version 2, written by zoo 9\.9"):
+        zoo.load(file)
+
+
+def test_an_unknown_architecture_is_not_imported(file):
+    other = {"architecture": "os:system"}
+    rewritten(file, lambda h: h["__metadata__"].update(other))
+    with pytest.raises(ConfigError, match="no architecture 'os:system'"):
+        zoo.load(file)
+
+
+def test_the_wrong_architecture(file):
+    with pytest.raises(ConfigError, match="not the architecture that was asked for"):
+        zoo.load(file, name="resnet18")
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises(FileError, match="no such file"):
+        zoo.load(tmp_path / "nowhere.safetensors")
+
+
+def test_a_foreign_file_needs_a_name(tmp_path):
+    path = tmp_path / "foreign.safetensors"
+    save_file({"head.weight": np.zeros((2, 4), np.float32)}, path)
+    with pytest.raises(FileError, match="pass name="):
+        zoo.load(path)
+    with pytest.raises(StateError, match="missing"):
+        zoo.load(path, name="tiny_mlp")
+
+
+def test_a_torch_pickle_is_read_as_weights_only(tmp_path):
+    model = zoo.build("tiny_mlp", seed=5)
+    path = tmp_path / "model.pth"
+    torch.save(model.state_dict(), path)
+    other = zoo.load(path, backend="jax", name="tiny_mlp")
+    assert same(zoo.state(other), zoo.state(model))
+    torch.save(model, path)  # a whole object: code to run
+    with pytest.raises(FileError, match="not a file of weights only"):
+        zoo.load(path, name="tiny_mlp")
+
+
+def test_num_batches_tracked_is_ignored(model):
+    fresh = zoo.build(model.config, "jax")
+    zoo.load_state(fresh, {k: v.numpy() for k, v in model.state_dict().items()})
+    assert same(zoo.state(fresh), zoo.state(model))
+
+
+def test_a_second_lstm_bias_is_folded_with_a_notice():
+    config = zoo.config("sentiment_lstm").small()
+    model = zoo.build(config, "jax")
+    state = zoo.state(model)
+    first = state["rnn.bias_ih_l0"].copy()
+    state["rnn.bias_hh_l0"] = np.full_like(first, 0.5)
+    with pytest.warns(UserWarning, match="was added into rnn.bias_ih_l0"):
+        zoo.load_state(model, state)
+    assert np.array_equal(zoo.state(model)["rnn.bias_ih_l0"], first + 0.5)
+
+
+def test_a_tied_alias_must_be_bit_equal():
+    config = zoo.config("gpt").small()
+    model = zoo.build(config, "torch")
+    state = zoo.state(model)
+    named = {f"transformer.{k}": v for k, v in state.items()}
+    named["lm_head.weight"] = state["wte.weight"]
+    named["transformer.h.0.attn.bias"] = np.ones((1, 1, 9, 9), np.float32)
+    zoo.load_state(model, named)
+    assert same(zoo.state(model), state)
+    named["lm_head.weight"] = state["wte.weight"] + 1
+    with pytest.raises(StateError, match="tied"):
+        zoo.load_state(model, named)
+
+
+def test_convert_keeps_dtype_and_weights():
+    model = zoo.build("tiny_mlp", "torch", dtype="float64")
+    other = zoo.convert(model, "tf")
+    assert zoo.state(other)["head.weight"].dtype == np.float64
+    assert same(zoo.state(other), zoo.state(model))
+
+
+def test_half_precision_files(tmp_path):
+    for dtype in ("float16", "bfloat16"):
+        path = tmp_path / f"{dtype}.safetensors"
+        model = zoo.build("tiny_mlp", "torch", dtype=dtype)
+        zoo.save(model, path)
+        assert same(zoo.state(zoo.load(path, "tf")), zoo.state(zoo.load(path, "jax")))
+
+
+@pytest.mark.parametrize("preset", ["sentiment_lstm", "gru_2x256", "unet_bn"])
+def test_export_for_the_plain_framework(preset, tmp_path):
+    import keras
+
+    from zoo.weights import export_native
+
+    model = zoo.build(zoo.config(preset).small(), "jax", seed=2)
+    export_native(model, tmp_path / "torch.safetensors", "torch")
+    tensors = load_file(tmp_path / "torch.safetensors")
+    if preset == "sentiment_lstm":
+        plain = torch.nn.LSTM(6, 5, 2, batch_first=True, bidirectional=True)
+        own = {k[4:]: v for k, v in tensors.items() if k.startswith("rnn.")}
+        plain.load_state_dict(own, strict=True)
+        x = np.random.default_rng(0).normal(size=(2, 9, 6)).astype(np.float32)
+        ours = zoo.convert(model, "torch").rnn(torch.from_numpy(x))[0]
+        assert torch.equal(plain(torch.from_numpy(x))[0], ours)
+    export_native(model, tmp_path / "model.keras", "tf")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert same(zoo.state(again), zoo.state(model))
+    export_native(model, tmp_path / "jax.safetensors", "jax")
+    assert load_file(tmp_path / "jax.safetensors")
+    with pytest.raises(FileError, match="ends in .keras"):
+        export_native(model, tmp_path / "model.h5", "tf")

@@ -1,0 +1,84 @@
+"""The options that commands share, and what they mean."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from ..configs._base import Config, Input
+from ..errors import ConfigError
+from ..registry import ALIASES, ROOMS, room_name
+from ..registry import config as preset
+
+as_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
+small = click.option("--small", is_flag=True, help="A narrow, shallow version.")
+batch = click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Examples in the inputs.",
+)
+seed = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of weights and inputs.",
+)
+changes = click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a config field, such as num_classes=3. Repeatable.",
+)
+
+
+def _rooms(ctx: Any, parameter: Any, values: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(map(room_name, values)))  # aliases told apart once
+
+
+backends = click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    callback=_rooms,
+    metavar="|".join(ROOMS),
+    help=f"Repeatable; all by default. Also {', '.join(ALIASES)}.",
+)
+
+
+def resolve(name: str, small: bool, changes: Sequence[str]) -> Config:
+    """Return a preset's config, made small if wanted, then changed by --set."""
+    config = preset(name)
+    config = config.small() if small else config
+    return config.override(**dict(map(_pair, changes)))
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    """Parse key=value; a value is JSON, a Python literal, or else a word."""
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise ConfigError(f"--set takes key=value; got {text!r}.")
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            return key, parse(value)
+        except (ValueError, SyntaxError):
+            continue
+    return key, value
+
+
+def input_entry(spec: Input) -> dict[str, Any]:
+    """Return one input of a model as JSON values."""
+    return {
+        "name": spec.name,
+        "shape": list(spec.shape),
+        "kind": spec.kind,
+        "dtype": spec.dtype,
+        "optional": spec.optional,
+    }

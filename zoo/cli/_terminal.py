@@ -1,0 +1,154 @@
+"""How commands print, show progress, and keep frameworks quiet."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import MissingBackendError
+from ..registry import room
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PLAIN_WIDTH = 200  # columns where no terminal says how many it has
+
+
+def short_path(path: Path) -> str:
+    """Return a path relative to the working directory where it lies below."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def stdout() -> Console:
+    """Return a console for results: plain and wide where stdout is no terminal."""
+    return _console(stderr=False)
+
+
+def stderr() -> Console:
+    """Return a console for progress."""
+    return _console(stderr=True)
+
+
+def _console(stderr: bool) -> Console:
+    from rich.console import Console
+
+    class Terminal(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # `zoo.cli` ends the process
+
+    console = Terminal(stderr=stderr, highlight=False, soft_wrap=False)
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
+    return console
+
+
+def print_table(console: Console, table: Any) -> None:
+    """Print a table; without lines where stdout is no terminal."""
+    if console.is_terminal:
+        console.print(table)
+        return
+    table.box = None
+    with console.capture() as shown:
+        console.print(table)
+    for line in shown.get().splitlines():
+        click.echo(line.rstrip())
+
+
+def print_text(console: Console, text: str, style: str = "") -> None:
+    """Print text, broken into lines where stdout is a terminal."""
+    console.print(text, style=style, markup=False, soft_wrap=not console.is_terminal)
+
+
+@contextmanager
+def progress(total: int, plain: bool = False) -> Iterator[Callable[[int, str], None]]:
+    """Yield `say(done, text)`, which shows a bar on stderr while the block runs.
+
+    Where stderr is no terminal it shows nothing, or with `plain` a line for each of
+    the `total` things as it begins.
+    """
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+    from rich.progress import TimeElapsedColumn as Elapsed
+
+    console = stderr()
+    if not console.is_terminal:
+        yield _lines(total) if plain else lambda done, text: None
+        return
+    columns = [SpinnerColumn(), Elapsed(), TextColumn("{task.description}")]
+    if total > 1:
+        columns[1:1] = [BarColumn(16), TextColumn("{task.completed}/{task.total}")]
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda done, text: bar.update(task, completed=done, description=text)
+
+
+def _lines(total: int) -> Callable[[int, str], None]:
+    last = ""
+
+    def say(done: int, text: str) -> None:
+        nonlocal last
+        name, colon, _ = text.partition(":")
+        if colon and name != last:
+            click.echo(f"[{done + 1}/{total}] {name}", err=True)
+            last = name
+
+    return say
+
+
+def load_rooms(
+    names: Sequence[str], say: Callable[[str], object] = lambda text: None
+) -> list[str]:
+    """Import the frameworks of rooms, quietly; return the names of those installed."""
+    found = []
+    for name in names:
+        say(f"loading {name}")
+        try:
+            with _muted():
+                room(name)
+        except MissingBackendError:
+            continue
+        found.append(name)
+    return found
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    """Keep file descriptor 2 quiet, but not Python's `sys.stderr`.
+
+    TensorFlow logs while it is loaded, whatever TF_CPP_MIN_LOG_LEVEL says. What was
+    written is shown after all if the block fails.
+    """
+    ours = sys.stderr
+    ours.flush()
+    real = os.dup(2)
+    with tempfile.TemporaryFile() as swallowed:
+        try:
+            if _fileno(ours) == 2:
+                sys.stderr = open(real, "w", buffering=1, closefd=False)  # noqa: SIM115
+            os.dup2(swallowed.fileno(), 2)
+            yield
+        except Exception as error:
+            if not isinstance(error, MissingBackendError):
+                swallowed.seek(0)
+                os.write(real, swallowed.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            sys.stderr = ours
+            os.dup2(real, 2)
+            os.close(real)
+
+
+def _fileno(stream: Any) -> int | None:
+    try:
+        return stream.fileno()
+    except (AttributeError, io.UnsupportedOperation):
+        return None

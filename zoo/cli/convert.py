@@ -1,0 +1,70 @@
+"""`zoo convert`: from a model file to one that the plain framework loads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from ..errors import FileError
+from ..registry import TITLES, room_name
+from . import _options, _terminal
+
+
+@click.command(name="convert")
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+@click.option("--to", required=True, metavar="torch|tf|jax", help="The framework.")
+@click.option(
+    "--name", metavar="PRESET", help="What IN holds, if zoo did not write it."
+)
+@_options.changes
+@_options.as_json
+def command(
+    source: Path,
+    target: Path,
+    to: str,
+    name: str | None,
+    changes: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Write a model file as a plain framework wants it.
+
+    IN is a file of the zoo, or a public checkpoint of PRESET. OUT becomes, for torch,
+    a state_dict as safetensors; for tf, a .keras file; for jax, safetensors with NNX
+    paths and layouts.
+    """
+    to = room_name(to)
+    if changes and name is None:
+        raise click.UsageError("--set changes a preset: give --name too.")
+    if source.exists() and target.exists() and source.samefile(target):
+        raise FileError(f"IN and OUT are the same file: {source}.")
+    config = _options.resolve(name, False, changes) if name else None
+
+    from ..models import count_parameters
+    from ..registry import family_of
+    from ..weights import export_native, load
+
+    with _terminal.progress(1) as say:
+        _terminal.load_rooms([to], lambda text: say(0, text))
+        say(0, f"reading {source}")
+        model = load(source, to, name=config)
+        say(0, f"writing {target}")
+        export_native(model, target, to)
+    parameters, size = count_parameters(model), target.stat().st_size
+    if as_json:
+        told = {
+            "path": str(target),
+            "backend": to,
+            "family": family_of(model.config),
+            "parameters": parameters,
+            "bytes": size,
+        }
+        click.echo(json.dumps(told, indent=2))
+        return
+    click.echo(
+        f"{target}: {type(model).__name__} for {TITLES[to]},"
+        f" {parameters:,} parameters, {size:,} bytes"
+    )
