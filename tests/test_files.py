@@ -234,5 +234,5 @@ def test_export_for_the_plain_framework(preset, tmp_path):
     assert same(zoo.state(again), zoo.state(model))
     export_native(model, tmp_path / "jax.safetensors", "jax")
     assert load_file(tmp_path / "jax.safetensors")
-    with pytest.raises(FileError, match="ends in .keras"):
+    with pytest.raises(FileError, match=r"ends in \.keras"):
         export_native(model, tmp_path / "model.h5", "tf")

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from representatives import REPRESENTATIVES, inputs, small
+from tests.representatives import REPRESENTATIVES, inputs, small
 
 import zoo
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from representatives import REPRESENTATIVES, inputs, small
+from tests.representatives import REPRESENTATIVES, inputs, small
 
 import zoo
 

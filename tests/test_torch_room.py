@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from representatives import RECURRENT, REPRESENTATIVES, inputs, small
+from tests.representatives import RECURRENT, REPRESENTATIVES, inputs, small
 
 import zoo
 from zoo.torch._run import _native, _outside

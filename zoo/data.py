@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,7 +39,7 @@ def digits() -> Digits:
         from sklearn.datasets import load_digits
     except ModuleNotFoundError as error:
         raise _missing(error) from None
-    raw = load_digits()
+    raw: Any = load_digits()
     images = (raw["images"] / 16).astype(np.float32)
     labels = raw["target"].astype(np.int32)
     for array in (images, labels):
@@ -53,18 +53,18 @@ def photographs() -> np.ndarray:
     try:
         from sklearn.datasets import load_sample_images
 
-        raw = load_sample_images()["images"]  # decoded by Pillow
+        raw: Any = load_sample_images()  # decoded by Pillow
     except ImportError as error:
         raise _missing(error) from None
-    photos = np.stack(raw).astype(np.float32) / 255
+    photos = np.stack(raw["images"]).astype(np.float32) / 255
     photos.flags.writeable = False
     return photos
 
 
 def _missing(error: ImportError) -> MissingDataError:
     return MissingDataError(
-        f"the embedded data needs scikit-learn and pillow ({error.name or error} is not"
-        " installed): in a checkout of zoo, run pip install '.[data]'."
+        f"the embedded data needs scikit-learn and pillow ({error.name or 'pillow'} is"
+        " not installed): in a checkout of zoo, run pip install '.[data]'."
     )
 
 
@@ -147,7 +147,8 @@ def as_crops(count: int, height: int, width: int, seed: int = 0) -> np.ndarray:
 
 def normalise(photos: np.ndarray) -> np.ndarray:
     """Return photographs in [0, 1] with ImageNet's mean and deviation taken out."""
-    return (photos - np.float32(PHOTO_MEAN)) / np.float32(PHOTO_STD)
+    mean, std = np.array([PHOTO_MEAN, PHOTO_STD], np.float32)
+    return (photos - mean) / std
 
 
 # Inputs of any model, by what its config says of them.
@@ -225,6 +226,7 @@ def _steps(spec: Input, first: np.ndarray | None, batch: int) -> np.ndarray:
     most = spec.high if spec.kind == "length" else spec.shape[0]
     if first is None or first.ndim < 2:
         return np.full(batch, most, np.int32)
-    inked = first.reshape(*first.shape[:2], -1).any(-1)  # (N, T)
-    last = inked.shape[1] - np.argmax(inked[:, ::-1], 1)
-    return np.clip(np.where(inked.any(1), last, 1), 1, most).astype(np.int32)
+    step = np.arange(1, first.shape[1] + 1)
+    ink = np.abs(first.reshape(*first.shape[:2], -1)).max(-1)  # (N, T)
+    last = np.where(ink > 0, step, 1).max(1)
+    return np.minimum(last, most).astype(np.int32)

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from . import data
 from .configs._base import Config
+from .measure import FLOAT64
 from .models import resolve
-from .parity import FLOAT64, check
+from .parity import check
 from .registry import ROOMS, TITLES
 from .report import Report
 
@@ -50,8 +51,7 @@ SHOWN = (
 LEGEND = (
     "Each number is the largest difference of any value, relative to its tensor's"
     f" scale. float64: from the first framework; {FLOAT64:.0e} is allowed, 1e-15 is"
-    " rounding. float32: from the same network in float64; rounding is about 1e-6,"
-    " more where a ReLU or max-pool unit within rounding of its kink flips."
+    " rounding. float32: from the same network in float64; 1e-7 to 1e-4 is rounding."
 )
 NEXT = "Next: zoo show unet, zoo check resnet50 --small, zoo list."
 
@@ -110,9 +110,10 @@ class Demo:
         return table
 
     def notes(self) -> Iterator[str]:
-        """Give what the table has no room for: failures first of all."""
+        """Give what the table has no room for: what is missing, where they differ."""
+        yield from dict.fromkeys(m for row in self.rows for m in row.report.missing)
         for row in self.rows:
-            for line in row.report.summary()[:-1]:
+            for line in row.report.summary()[len(row.report.missing) : -1]:
                 yield f"{row.preset}: {line}"
 
     def verdict(self) -> str:
@@ -131,8 +132,6 @@ class Demo:
         failed = [row.preset for row in self.rows if row.report.first_divergence]
         if failed:
             return f"Not the same in {names}: {_listed(failed)}. See where above."
-        if len(self._backends()) < 2:
-            return f"Nothing to compare: the only framework here is {names or 'none'}."
         return f"The same in {names}; not every framework could be compared."
 
     def _backends(self) -> list[str]:
@@ -160,8 +159,8 @@ def _cells(report: Report, backend: str) -> Iterator[Any]:
 
 def _listed(names: Sequence[str]) -> str:
     """Return "a, b and c"."""
-    head, tail = names[:-1], names[-1:]
-    return " and ".join(filter(None, [", ".join(head), *tail]))
+    head = [", ".join(names[:-1])] if names[1:] else []
+    return " and ".join([*head, *names[-1:]])
 
 
 def run(

@@ -38,6 +38,7 @@ RUNGS = (
 )
 DTYPES = ("float64", "float32")
 _FLOAT32_CAUSE = "float32 alone: float64 agrees, so it is an operator's precision"
+_FLIPPED = 1e-3  # a float32 gradient this far off holds a flipped unit, in all rooms
 _REDRAWS = 8  # inputs tried until no ReLU or max-pool unit flips in float32
 
 
@@ -333,10 +334,12 @@ class _Ladder:
         A pre-activation within rounding of 0, or a near-tie in a max-pool, sends its
         gradient elsewhere in float32 than in float64: the function itself jumps
         there, so no tolerance can be asked. Without such a unit a failure stands.
+        Where the best room flipped too, the bound says nothing: that is redrawn alike.
         """
         note = ""
         for seed in range(self.seed + 1, self.seed + 1 + _REDRAWS):
-            failing = [k for k, e in errors.items() if e.error > bound]
+            limit = min(bound, _FLIPPED)
+            failing = [k for k, e in errors.items() if e.error > limit]
             if not failing:
                 break
             self.say("looking for flipped units")

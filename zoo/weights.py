@@ -281,7 +281,8 @@ def read_file(path: Path) -> tuple[State, dict[str, str]]:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = dict(file.metadata() or {})
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata
+            names = file.keys()  # the file itself cannot be iterated
+            return {name: file.get_tensor(name) for name in names}, metadata
     except (SafetensorError, TypeError) as error:
         raise FileError(
             f"{path} is not a readable safetensors file: {error}."

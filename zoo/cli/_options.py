@@ -14,6 +14,14 @@ from ..errors import ConfigError
 from ..registry import ALIASES, ROOMS, room_name
 from ..registry import config as preset
 
+
+def comparable(backends: Sequence[str]) -> Sequence[str]:
+    """Return the rooms to compare: those asked for, or all."""
+    if len(backends) == 1:
+        raise click.UsageError("Give --backend twice: it takes two to compare.")
+    return backends or ROOMS
+
+
 as_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
 small = click.option("--small", is_flag=True, help="A narrow, shallow version.")
 batch = click.option(

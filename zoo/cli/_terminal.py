@@ -72,20 +72,25 @@ def print_text(console: Console, text: str, style: str = "") -> None:
 def progress(total: int, plain: bool = False) -> Iterator[Callable[[int, str], None]]:
     """Yield `say(done, text)`, which shows a bar on stderr while the block runs.
 
-    Where stderr is no terminal it shows nothing, or with `plain` a line for each of
-    the `total` things as it begins.
+    Nothing may be printed on stdout in the block: it would meet the bar. Where stderr
+    is no terminal nothing is shown, or with `plain` a line for each of the `total`
+    things as it begins.
     """
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn
+    from rich.progress import TextColumn as Words
     from rich.progress import TimeElapsedColumn as Elapsed
 
     console = stderr()
     if not console.is_terminal:
         yield _lines(total) if plain else lambda done, text: None
         return
-    columns = [SpinnerColumn(), Elapsed(), TextColumn("{task.description}")]
+    columns: list[ProgressColumn] = [SpinnerColumn(), Elapsed()]
     if total > 1:
-        columns[1:1] = [BarColumn(16), TextColumn("{task.completed}/{task.total}")]
-    with Progress(*columns, console=console, transient=True) as bar:
+        columns[1:1] = [BarColumn(16), Words("{task.completed}/{task.total}")]
+    words = Words("{task.description}")
+    with Progress(
+        *columns, words, console=console, transient=True, redirect_stdout=False
+    ) as bar:
         task = bar.add_task("", total=total)
         yield lambda done, text: bar.update(task, completed=done, description=text)
 
@@ -104,10 +109,13 @@ def _lines(total: int) -> Callable[[int, str], None]:
 
 
 def load_rooms(
-    names: Sequence[str], say: Callable[[str], object] = lambda text: None
+    names: Sequence[str], say: Callable[[str], object], least: int = 0
 ) -> list[str]:
-    """Import the frameworks of rooms, quietly; return the names of those installed."""
-    found = []
+    """Import the frameworks of rooms, quietly; return the names of those installed.
+
+    Raises MissingBackendError where fewer than `least` are.
+    """
+    found: list[str] = []
     for name in names:
         say(f"loading {name}")
         try:
@@ -116,6 +124,12 @@ def load_rooms(
         except MissingBackendError:
             continue
         found.append(name)
+    if len(found) < least:
+        raise MissingBackendError(
+            f"this compares frameworks, and of {', '.join(names)} there is"
+            f" {', '.join(found) or 'none'} here: in a checkout of zoo, run"
+            " pip install '.[all]'."
+        )
     return found
 
 

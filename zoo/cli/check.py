@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..registry import ROOMS, list_models
+from ..registry import list_models
 from . import _options, _terminal
 
 if TYPE_CHECKING:
@@ -47,16 +47,16 @@ def command(
 
     from ..parity import check
 
-    rooms = backends or ROOMS
-    reports: list[Report] = []
+    rooms = _options.comparable(backends)
     console = _terminal.stdout()
-    with _terminal.progress(len(configs)) as say:
-        _terminal.load_rooms(rooms, lambda text: say(0, text))
-        for name, config in configs.items():
+    reports: list[Report] = []
+    for name, config in configs.items():
+        with _terminal.progress(len(configs)) as say:
 
             def tell(text: str, name: str = name) -> None:
                 say(len(reports), f"{name}: {text}")
 
+            _terminal.load_rooms(rooms, tell, least=2)
             report = check(
                 config,
                 backends=rooms,
@@ -64,11 +64,11 @@ def command(
                 seed=seed,
                 progress=tell,
             )
-            report.subject = name + (" (small)" if small else "")
-            reports.append(report)
-            if not as_json:
-                _terminal.print_table(console, report.table())
-                console.print("\n".join(report.summary()) + "\n", markup=False)
+        report.subject = name + (" (small)" if small else "")
+        reports.append(report)
+        if not as_json:
+            _terminal.print_table(console, report.table())
+            _terminal.print_text(console, "\n".join(report.summary()) + "\n")
     ok = all(r.ok for r in reports)
     if as_json:
         found = [json.loads(r.to_json()) for r in reports]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
+from ..configs._base import Config
 from ..errors import FileError
-from ..registry import TITLES, room_name
+from ..registry import TITLES, family_of, room_name
 from . import _options, _terminal
 
 
@@ -44,13 +46,12 @@ def command(
     config = _options.resolve(name, False, changes) if name else None
 
     from ..models import count_parameters
-    from ..registry import family_of
-    from ..weights import export_native, load
+    from ..weights import export_native
 
     with _terminal.progress(1) as say:
         _terminal.load_rooms([to], lambda text: say(0, text))
         say(0, f"reading {source}")
-        model = load(source, to, name=config)
+        model = _load(source, to, config)
         say(0, f"writing {target}")
         export_native(model, target, to)
     parameters, size = count_parameters(model), target.stat().st_size
@@ -68,3 +69,17 @@ def command(
         f"{target}: {type(model).__name__} for {TITLES[to]},"
         f" {parameters:,} parameters, {size:,} bytes"
     )
+
+
+def _load(source: Path, to: str, config: Config | None) -> Any:
+    from ..weights import load
+
+    try:
+        return load(source, to, name=config)
+    except FileError as error:
+        if config is None and "not written by zoo" in str(error):
+            raise FileError(
+                f"{source} was not written by zoo, so it does not say what it holds:"
+                " add --name, such as --name resnet50."
+            ) from None
+        raise

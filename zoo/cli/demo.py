@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from ..registry import ROOMS
 from . import _options, _terminal
 
 
@@ -24,13 +23,15 @@ def command(
     """
     from .. import data, demo
 
-    rooms = backends or ROOMS
+    rooms = _options.comparable(backends)
     with _terminal.progress(len(demo.EXHIBITS), plain=True) as say:
         say(0, "reading the digits and the photographs")
         data.digits()
         data.photographs()
-        _terminal.load_rooms(rooms, lambda text: say(0, text))
-        found = demo.run(rooms, seed=seed, small=small, progress=say)
+        _terminal.load_rooms(rooms, lambda text: say(0, text), least=2)
+        found = demo.run(
+            rooms, seed=seed, small=small, exhibits=demo.EXHIBITS, progress=say
+        )
     if as_json:
         click.echo(found.to_json())
         ctx.exit(0 if found.ok else 1)
@@ -38,7 +39,7 @@ def command(
     _terminal.print_table(console, found.table())
     _terminal.print_text(console, demo.LEGEND, style="dim")
     for note in found.notes():
-        _terminal.print_text(console, note)
+        _terminal.print_text(console, note, style="" if found.ok else "red")
     style = "bold green" if found.ok else "bold red"
     _terminal.print_text(console, f"\n{found.verdict()} ({found.seconds:.0f} s)", style)
     _terminal.print_text(console, demo.NEXT)

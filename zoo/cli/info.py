@@ -36,11 +36,17 @@ class Weights(NamedTuple):
     show_default=True,
     help="How deep to list the submodules.",
 )
+@click.option("--weights", "every", is_flag=True, help="Also each weight's shape.")
 @_options.small
 @_options.changes
 @_options.as_json
 def command(
-    name: str, depth: int, small: bool, changes: Sequence[str], as_json: bool
+    name: str,
+    depth: int,
+    every: bool,
+    small: bool,
+    changes: Sequence[str],
+    as_json: bool,
 ) -> None:
     """Show a preset: config, inputs, parameters, files.
 
@@ -53,7 +59,7 @@ def command(
         found = _as_json(name, config, weights)
         click.echo(json.dumps(found, indent=2))
     else:
-        _print(name, config, weights, depth)
+        _print(name, config, weights, depth, every)
 
 
 def _weights(config: Config, say: Any) -> Weights | None:
@@ -111,7 +117,9 @@ def _as_json(name: str, config: Config, weights: Weights | None) -> dict[str, An
     return found
 
 
-def _print(name: str, config: Config, weights: Weights | None, depth: int) -> None:
+def _print(
+    name: str, config: Config, weights: Weights | None, depth: int, every: bool
+) -> None:
     def section(title: str, rows: Mapping[str, Any], right: bool = False) -> None:
         click.secho(f"\n{title}", bold=True)
         first = max(14, *map(len, rows))
@@ -133,6 +141,8 @@ def _print(name: str, config: Config, weights: Weights | None, depth: int) -> No
         counts = {k: f"{v:,}" for k, v in by_submodule(weights, depth).items()}
         title = f"{total:,} parameters" + (f", {buffers:,} in buffers" * bool(buffers))
         section(title, counts, right=True)
+        if every:
+            section("weights, in canonical layout", weights.shapes)
     files = {TITLES[k]: _terminal.short_path(v) for k, v in _files(config).items()}
     section("files", files)
 

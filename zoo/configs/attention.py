@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..errors import InputError
 from ._base import IMAGE_ACTIVATIONS, Config, Init, Input
@@ -54,6 +54,13 @@ class SelfAttentionNetConfig(_AttentionConfig):
     causal: bool = False
     dropout: float = 0.0
     length: int = 100
+
+    variants: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "d_model": (6, 10, 12),
+        "heads": (1, 2, 3),
+        "causal": (False, True),
+        "length": (1, 7),
+    }
 
     def validate(self) -> None:
         self._positive("d_model", "heads", "length")
@@ -108,6 +115,19 @@ class TransformerEncoderConfig(_AttentionConfig):
     activation: str = "relu"
     dropout: float = 0.1
     length: int = 64
+
+    variants: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "d_model": (6, 10, 12),
+        "heads": (1, 2, 3),
+        "layers": (1, 2),
+        "num_classes": (1, 3),
+        "norm_first": (False, True),
+        "norm": TOKEN_NORMS,
+        "positions": ("sinusoidal", "learned"),
+        "pooling": ("mean", "first"),
+        "activation": IMAGE_ACTIVATIONS,
+        "length": (3, 7),
+    }
 
     def validate(self) -> None:
         self._positive("vocabulary", "context", "d_model", "heads", "layers", "d_ff")
@@ -188,6 +208,14 @@ class GPTConfig(_AttentionConfig):
     dropout: float = 0.1
     length: int = 64
 
+    variants: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "d_model": (5, 10, 12),
+        "heads": (1, 2, 5),
+        "layers": (1, 2),
+        "norm": TOKEN_NORMS,
+        "activation": IMAGE_ACTIVATIONS,
+        "length": (2, 9),
+    }
     # The public file holds each block's causal mask, and HF's class a tied head.
     ignored: ClassVar[tuple[str, ...]] = ("h.*.attn.bias", "h.*.attn.masked_bias")
     tied: ClassVar[dict[str, str]] = {"lm_head.weight": "wte.weight"}
@@ -257,6 +285,17 @@ class ViTConfig(_AttentionConfig):
     d_ff: int = 768
     activation: str = "gelu"
     dropout: float = 0.0
+
+    variants: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "image_size": (6, 9),
+        "patch_size": (1, 2, 3),
+        "in_channels": (1, 3),
+        "num_classes": (1, 3),
+        "d_model": (6, 10),
+        "heads": (1, 2),
+        "layers": (1, 2),
+        "activation": IMAGE_ACTIVATIONS,
+    }
 
     def validate(self) -> None:
         self._positive("image_size", "patch_size", "in_channels", "num_classes")

@@ -7,7 +7,7 @@ LeCun et al. 1998; Simonyan and Zisserman 2014 (arXiv:1409.1556); Szegedy et al.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..errors import InputError
 from ._base import IMAGE_ACTIVATIONS, IMAGE_NORMS, Config, Input
@@ -31,7 +31,7 @@ class CNNConfig(Config):
         dropout: before every linear layer, in training.
         in_channels, num_classes: channels of the image, logits.
         image_size: height and width of the image; with `global_pool`, of the example
-            inputs alone: then larger ones work too.
+            inputs alone: then other sizes work too.
     """
 
     widths: tuple[int, ...] = (32, 64, 128)
@@ -49,6 +49,22 @@ class CNNConfig(Config):
     num_classes: int = 10
     image_size: int = 28
 
+    variants: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "widths": ((4,), (4, 8), (4, 4, 8)),
+        "kernel": (1, 3, 5),
+        "padded": (0, 1, 2),
+        "pools": (0, 1, 2),
+        "pool": ("max", "avg"),
+        "norm": IMAGE_NORMS,
+        "groups": (2, 4),
+        "activation": IMAGE_ACTIVATIONS,
+        "global_pool": (False, True),
+        "hidden": ((), (5,)),
+        "in_channels": (1, 3),
+        "num_classes": (1, 3),
+        "image_size": (13, 16),
+    }
+
     def validate(self) -> None:
         self._widths("widths")
         self._widths("hidden", least=0)
@@ -65,13 +81,11 @@ class CNNConfig(Config):
             raise self._fail("kernel", "odd where padding is to keep the size")
         if self.norm == "group" and any(w % self.groups for w in self.widths):
             raise self._fail("widths", f"divisible by groups={self.groups}")
-        if self.grid < 1:
+        if self.shrunk(self.image_size) < 1:
             raise self._fail("image_size", "large enough for all blocks")
 
-    @property
-    def grid(self) -> int:
-        """Height and width of the last block's output."""
-        size = self.image_size
+    def shrunk(self, size: int) -> int:
+        """Return what the blocks leave of a height or width."""
         for i in range(len(self.widths)):
             size -= 0 if i < self.padded else self.kernel - 1
             size //= 2 if i < self.pools else 1
@@ -80,7 +94,8 @@ class CNNConfig(Config):
     @property
     def features(self) -> int:
         """Width of what the first linear layer takes."""
-        return self.widths[-1] * (1 if self.global_pool else self.grid**2)
+        grid = 1 if self.global_pool else self.shrunk(self.image_size)
+        return self.widths[-1] * grid**2
 
     @property
     def loss(self) -> str:
@@ -92,11 +107,16 @@ class CNNConfig(Config):
     def check_size(self, height: int | None, width: int | None) -> None:
         """Raise InputError for a size the linear layers cannot take; None: unknown."""
         size = self.image_size
-        wrong = (height or size) != size or (width or size) != size
-        if wrong and not self.global_pool:
+        height, width = height or size, width or size
+        if not self.global_pool and (height, width) != (size, size):
             raise InputError(
                 f"this network flattens its features, so it needs images of"
                 f" {size}x{size}; got {height}x{width}. Resize them, or set image_size."
+            )
+        if self.shrunk(min(height, width)) < 1:
+            raise InputError(
+                f"this network's poolings leave nothing of an image of"
+                f" {height}x{width}; use larger ones."
             )
 
     def small(self) -> CNNConfig:
@@ -139,6 +159,16 @@ class VGGConfig(Config):
     in_channels: int = 3
     num_classes: int = 1000
     image_size: int = 224
+
+    variants: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "depths": ((1, 1), (1, 2)),
+        "widths": ((4, 4), (4, 6)),
+        "norm": ("none", "batch"),
+        "grid": (1, 2, 3),
+        "hidden": ((), (5,)),
+        "num_classes": (1, 3),
+        "image_size": (8, 11),
+    }
 
     def validate(self) -> None:
         self._widths("depths")
@@ -230,6 +260,12 @@ class GoogLeNetConfig(Config):
     in_channels: int = 3
     num_classes: int = 1000
     image_size: int = 224
+
+    variants: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "transform_input": (False, True),
+        "num_classes": (1, 3),
+        "image_size": (33, 48),
+    }
 
     # The auxiliary heads serve training alone.
     ignored: ClassVar[tuple[str, ...]] = ("aux1.*", "aux2.*")

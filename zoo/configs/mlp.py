@@ -6,6 +6,7 @@ Rosenblatt 1958 (no hidden layer); Rumelhart, Hinton and Williams 1986 (hidden l
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from ._base import ACTIVATIONS, VECTOR_NORMS, Config, Input
 
@@ -31,6 +32,17 @@ class MLPConfig(Config):
     groups: int = 8
     activation: str = "relu"
     dropout: float = 0.0
+
+    variants: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "in_features": (1, 5),
+        "hidden": ((), (4,), (8, 4), (4, 4, 4)),
+        "num_classes": (1, 3),
+        "norm": VECTOR_NORMS,
+        "groups": (2, 4),
+        "activation": ACTIVATIONS,
+        "dropout": (0.0, 0.5),
+        "initializer": ("auto", "he", "xavier", "lecun", "torch"),
+    }
 
     def validate(self) -> None:
         self._positive("in_features", "num_classes", "groups")

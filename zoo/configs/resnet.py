@@ -7,6 +7,7 @@ same layers without the shortcuts.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from ._base import IMAGE_ACTIVATIONS, IMAGE_NORMS, Config, Init, Input
 
@@ -56,7 +57,7 @@ class ResNetConfig(Config):
     num_classes: int = 1000
     image_size: int = 224
 
-    variants = {
+    variants: ClassVar[dict[str, tuple[Any, ...]]] = {
         "block": ("basic", "bottleneck"),
         "depths": ((1, 1, 1), (2, 1, 2)),
         "widths": ((4, 4, 8), (4, 8, 12)),

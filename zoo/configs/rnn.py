@@ -1,10 +1,12 @@
-"""Recurrent networks: Elman 1990, LSTM (Hochreiter and Schmidhuber 1997), GRU (Cho et
-al. 2014, arXiv:1406.1078, in the form with the reset gate after the matmul).
+"""Recurrent networks: Elman 1990; LSTM, Hochreiter and Schmidhuber 1997; and GRU.
+
+The GRU (Cho et al. 2014, arXiv:1406.1078) has its reset gate after the matmul.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from ._base import Config, Init, Input
 
@@ -35,7 +37,7 @@ class RecurrentNetConfig(Config):
     output: str = "last"
     length: int = 32
 
-    variants = {
+    variants: ClassVar[dict[str, tuple[Any, ...]]] = {
         "cell": ("rnn", "lstm", "gru"),
         "vocabulary": (0, 11),
         "in_features": (1, 4),

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from ..errors import InputError
 from ._base import IMAGE_ACTIVATIONS, IMAGE_NORMS, Config, Init, Input
@@ -39,7 +40,7 @@ class UNetConfig(Config):
     time_width: int = 0
     image_size: int = 64
 
-    variants = {
+    variants: ClassVar[dict[str, tuple[Any, ...]]] = {
         "widths": ((4, 8), (8, 4, 12), (4, 4, 4, 8)),
         "in_channels": (1, 3),
         "num_classes": (1, 3),

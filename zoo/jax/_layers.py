@@ -8,6 +8,7 @@ backward pass of some XLA operators falls off a cliff on CPUs.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 
 import jax
 import jax.numpy as jnp
@@ -64,7 +65,7 @@ class BatchNorm(nnx.BatchNorm):
 
     def __call__(self, x: Array) -> Array:
         if self.use_running_average:
-            mean, var = self.mean[...], self.var[...]
+            mean, var = self.mean.get_value(), self.var.get_value()
         else:
             axes = tuple(range(x.ndim - 1))
             wide = jnp.promote_types(x.dtype, jnp.float32)  # for float16, bfloat16
@@ -73,8 +74,9 @@ class BatchNorm(nnx.BatchNorm):
             n = x.size // x.shape[-1]
             self._move(self.mean, mean)
             self._move(self.var, var * (n / max(n - 1, 1)))
-        scale = jax.lax.rsqrt(var + self.epsilon) * self.scale[...]
-        return ((x - mean) * scale + self.bias[...]).astype(x.dtype)
+        assert self.scale is not None and self.bias is not None
+        scale = jax.lax.rsqrt(var + self.epsilon) * self.scale.get_value()
+        return ((x - mean) * scale + self.bias.get_value()).astype(x.dtype)
 
     def _move(self, running: nnx.Variable, new: Array) -> None:
         new = jax.lax.stop_gradient(new).astype(running.dtype)
@@ -182,38 +184,34 @@ def max_pool(
     Separable: along W, then along H, over strided slices. The gradient is a few
     selects where XLA's select-and-scatter costs 5 to 20 times as much on a CPU.
     """
+    # A last window that ceil mode adds must start inside the image or before it.
+    after = min(padding + stride - 1, kernel - 1) if ceil else padding
     for axis in (2, 1):
-        size = x.shape[axis] + 2 * padding
-        steps = (size - kernel + (stride - 1 if ceil else 0)) // stride + 1
-        if ceil and (steps - 1) * stride >= x.shape[axis] + padding:
-            steps -= 1  # a window may not start in the right-hand padding
-        after = max((steps - 1) * stride + kernel - x.shape[axis] - padding, 0)
-        if padding or after:
+        if after:
             pads = [(0, 0)] * 4
             pads[axis] = (padding, after)
             x = jnp.pad(x, pads, constant_values=-jnp.inf)
-        last = (steps - 1) * stride + 1
-        best = None
-        for i in range(kernel):
-            y = jax.lax.slice_in_dim(x, i, i + last, stride, axis)
-            # a >= b keeps the first; a != a keeps a NaN
-            best = (
-                y if best is None
-                else jnp.where((best >= y) | (best != best), best, y)
-            )  # fmt: skip
-        x = best
+        x = reduce(_larger, _windows(x, kernel, stride, axis))
     return x
 
 
 def avg_pool(x: Array, kernel: int, stride: int) -> Array:
-    """Average-pool (N, H, W, C) without padding, separably, over strided slices."""
+    """Average-pool (N, H, W, C) without padding."""
     for axis in (2, 1):
-        last = (x.shape[axis] - kernel) // stride * stride + 1
-        x = sum(
-            jax.lax.slice_in_dim(x, i, i + last, stride, axis)
-            for i in range(kernel)
-        ) / kernel  # fmt: skip
+        x = reduce(jnp.add, _windows(x, kernel, stride, axis)) / kernel
     return x
+
+
+def _windows(x: Array, kernel: int, stride: int, axis: int) -> list[Array]:
+    """Return the first pixels of all windows along an axis, the second, and so on."""
+    last = (x.shape[axis] - kernel) // stride * stride + 1
+    cut = jax.lax.slice_in_dim
+    return [cut(x, i, i + last, stride, axis) for i in range(kernel)]
+
+
+def _larger(a: Array, b: Array) -> Array:
+    # a >= b keeps the first; a != a keeps a NaN
+    return jnp.where((a >= b) | (a != a), a, b)
 
 
 def adaptive_avg_pool(x: Array, size: int) -> Array:
@@ -246,6 +244,7 @@ class _Recurrent(nnx.Module):
 
     gates: int
     hidden_bias = False
+    cell: Callable[..., tuple[Array, ...]]
 
     def __init__(
         self,
@@ -290,6 +289,7 @@ class _Recurrent(nnx.Module):
         if lengths is not None:
             keep = jnp.arange(x.shape[1])[:, None, None] < lengths[:, None]
         x = jnp.swapaxes(x, 0, 1)  # (T, N, C): scan runs over the first axis
+        runs: list[tuple[Array, Array]] = []
         for layer in range(self.num_layers):
             x = self.dropout(x) if layer else x
             runs = [self._run(x, keep, name) for name in self._names(layer)]

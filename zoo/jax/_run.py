@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any
@@ -31,7 +31,7 @@ _WEIGHTS = (nnx.Param, nnx.BatchStat)
 
 
 def construct(
-    cls: type[nnx.Module],
+    cls: Callable[..., nnx.Module],
     config: Config,
     *,
     dtype: str,
@@ -42,7 +42,7 @@ def construct(
 
     Unset means zeros made without running (and compiling) any initialiser.
     """
-    if dtype == "float64" and not jax.config.jax_enable_x64:
+    if dtype == "float64" and not jax.config.read("jax_enable_x64"):
         jax.config.update("jax_enable_x64", True)
         warnings.warn(
             "switched JAX to 64 bits (jax_enable_x64) for this process: without it a"
@@ -95,7 +95,7 @@ def _cast(model: nnx.Module, dtype: Any) -> None:
         if isinstance(node, _WEIGHTS):
             node.set_value(jnp.asarray(node.get_value()).astype(dtype))
         elif isinstance(node, nnx.Module) and getattr(node, "dtype", None) is not None:
-            node.dtype = dtype  # nnx.Embed keeps the dtype it was built with
+            node.dtype = dtype  # pyrefly: ignore[missing-attribute]  # nnx.Embed keeps the dtype it was built with
 
 
 def count(model: nnx.Module) -> int:
@@ -138,7 +138,7 @@ def exact(model: nnx.Module, dtype: str) -> Iterator[nnx.Module]:
     """
     global _now
     _now = next(_generation)
-    x64 = dtype == "float64" or jax.config.jax_enable_x64
+    x64 = dtype == "float64" or jax.config.read("jax_enable_x64")
     with jax.enable_x64(x64), jax.default_matmul_precision("highest"):
         model = nnx.clone(model)
         _cast(model, DTYPES[dtype])

@@ -6,6 +6,7 @@ Zisserman 2014 (arXiv:1409.1556); Szegedy et al. 2014 (arXiv:1409.4842) with bat
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 
@@ -81,7 +82,7 @@ class VGG(nnx.Module):
 
     def __init__(self, config: VGGConfig, *, rngs: nnx.Rngs) -> None:
         self.config = config
-        features = []
+        features: list[Callable[[Array], Array]] = []
         c_in = config.in_channels
         for depth, width in zip(config.depths, config.widths):
             for _ in range(depth):
@@ -93,7 +94,7 @@ class VGG(nnx.Module):
                 c_in = width
             features.append(partial(max_pool, kernel=2, stride=2))
         self.features = nnx.Sequential(*features)
-        classifier = []
+        classifier: list[Callable[[Array], Array]] = []
         c_in *= config.grid**2
         for width in config.hidden:
             linear = nnx.Linear(c_in, width, rngs=rngs)

@@ -25,10 +25,10 @@ LN_EPS = 1e-5
 @contextmanager
 def dtype_scope(policy: str | keras.DTypePolicy) -> Iterator[None]:
     """Make `policy` the default of every layer built, and its dtype of constants."""
-    policy = keras.dtype_policies.get(policy)
+    new: Any = keras.dtype_policies.get(policy)
     old = keras.config.dtype_policy(), keras.config.floatx()
-    keras.config.set_dtype_policy(policy)
-    keras.config.set_floatx(policy.variable_dtype)
+    keras.config.set_dtype_policy(new)
+    keras.config.set_floatx(new.variable_dtype)
     try:
         yield
     finally:
@@ -44,6 +44,8 @@ class Model(keras.Model):
     `load_weights` into a subclassed model would load nothing, silently.
     """
 
+    config: Any  # the subclass's own Config
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
@@ -57,7 +59,9 @@ class Model(keras.Model):
         if self.built:
             return
         with dtype_scope(self.dtype_policy):
-            self.call(*symbolic_inputs(self.config, self.dtype_policy))
+            # traces call as a whole: on single symbolic tensors Keras takes
+            # 0.5 * x for sparse, and the next block for impossible
+            self.compute_output_spec(*symbolic_inputs(self.config, self.dtype_policy))
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
@@ -324,6 +328,7 @@ class _Recurrent(layers.Layer):
         if lengths is not None:
             steps = ops.arange(x.shape[1], dtype=lengths.dtype)
             mask = steps < ops.expand_dims(lengths, 1)
+        last: list[Any] = []
         for layer in range(self.num_layers):
             x = self.dropout(x, training=training) if layer else x
             outs, last = [], []

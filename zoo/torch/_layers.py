@@ -95,14 +95,14 @@ class _Recurrent:
         bidirectional: bool = False,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(  # type: ignore[call-arg]
-            input_size,
-            hidden_size,
-            num_layers,
-            batch_first=True,
-            dropout=dropout if num_layers > 1 else 0.0,
-            bidirectional=bidirectional,
-        )
+        shape: dict[str, Any] = {
+            "input_size": input_size,
+            "hidden_size": hidden_size,
+            "num_layers": num_layers,
+            "bidirectional": bidirectional,
+            "dropout": dropout if num_layers > 1 else 0.0,
+        }
+        super().__init__(**shape, batch_first=True)  # pyrefly: ignore
         if self.one_bias:
             self._hold_hidden_bias()
 
@@ -159,21 +159,21 @@ def _pick(x: Tensor, index: Tensor) -> Tensor:
 _ONE_LAYER = (True, 1, 0.0, False, False, True)
 
 
-class RNN(_Recurrent, nn.RNN):
+class RNN(_Recurrent, nn.RNN):  # pyrefly: ignore[inconsistent-inheritance]
     """Elman RNN with tanh and one bias."""
 
     def kernel(self, h: Tensor, x: Tensor, weights: list[Tensor]) -> Tensor:
         return torch.rnn_tanh(x, h, weights, *_ONE_LAYER)[0]
 
 
-class LSTM(_Recurrent, nn.LSTM):
+class LSTM(_Recurrent, nn.LSTM):  # pyrefly: ignore[inconsistent-inheritance]
     """LSTM (gates i, f, g, o) with one bias per gate."""
 
     def kernel(self, h: Tensor, x: Tensor, weights: list[Tensor]) -> Tensor:
         return torch.lstm(x, (h, h), weights, *_ONE_LAYER)[0]
 
 
-class GRU(_Recurrent, nn.GRU):
+class GRU(_Recurrent, nn.GRU):  # pyrefly: ignore[inconsistent-inheritance]
     """GRU (gates r, z, n), the reset gate after the matmul: both biases matter."""
 
     one_bias = False

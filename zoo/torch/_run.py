@@ -32,7 +32,9 @@ class _SkipRandom(TorchFunctionMode):
 
     random = (Tensor.uniform_, Tensor.normal_, nn.init.trunc_normal_)
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         return args[0] if func in self.random else func(*args, **(kwargs or {}))
 
 
@@ -59,8 +61,9 @@ def _device(name: str | None) -> torch.device:
         device = torch.device((name or "cpu").replace("gpu", "cuda"))
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
         raise InputError(
-            f"device {name!r} is not usable by PyTorch here: {str(error).splitlines()[0]}"
+            f"device {name!r} is not usable by PyTorch here: {reason}"
         ) from None
     return device
 
@@ -113,7 +116,7 @@ def _mode(model: nn.Module, training: bool) -> Iterator[None]:
 @contextmanager
 def exact(model: nn.Module, dtype: str) -> Iterator[nn.Module]:
     """Yield a copy of the model as it stands, in this dtype, TF32 off."""
-    flags = torch.backends.cuda.matmul, torch.backends.cudnn
+    flags: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
     old = [f.allow_tf32 for f in flags]
     for f in flags:
         f.allow_tf32 = False
