@@ -24,8 +24,13 @@ Job = tuple[str, Callable[[], Iterable[Row]]]
 @click.option("--backend", type=click.Choice(BACKENDS), help="One room only.")
 @click.option("--json", "path", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--quick", is_flag=True, help="Tiny sizes: tries the harness itself.")
+@click.option("--cpu", is_flag=True, help="CPU time on one core: a busy machine.")
 def main(
-    names: tuple[str, ...], backend: str | None, path: Path | None, quick: bool
+    names: tuple[str, ...],
+    backend: str | None,
+    path: Path | None,
+    quick: bool,
+    cpu: bool,
 ) -> None:
     """Time the zoo against plain native peers; NAME is a preset, or startup.
 
@@ -33,14 +38,17 @@ def main(
     """
     backends = (backend,) if backend else BACKENDS
     errors = Console(stderr=True)
+    mode = speed.Mode(quick, cpu)
     rows: list[Row] = []
-    jobs = list(_jobs(names or NAMES, backends, quick))
+    jobs = list(_jobs(names or NAMES, backends, mode))
     with errors.status("") as status:
         for i, (title, job) in enumerate(jobs, 1):
             status.update(f"[{i}/{len(jobs)}] {title}")
             rows.extend(job())
             if path:  # what is measured so far outlives an interruption
-                path.write_text(json.dumps(document(rows, quick), indent=1) + "\n")
+                path.write_text(
+                    json.dumps(document(rows, **mode._asdict()), indent=1) + "\n"
+                )
     Console().print(table(rows))
     for row in rows:
         if row.error:
@@ -49,15 +57,15 @@ def main(
 
 
 def _jobs(
-    names: Iterable[str], backends: tuple[str, ...], quick: bool
+    names: Iterable[str], backends: tuple[str, ...], mode: speed.Mode
 ) -> Iterator[Job]:
     for name in names:
         if name == "startup":
-            yield from _startup_jobs(backends, quick)
+            yield from _startup_jobs(backends, mode.quick)
             continue
         for backend in backends:
             if backend in speed.CASES[name].backends:
-                yield f"{name} {backend}", partial(speed.rows, name, backend, quick)
+                yield f"{name} {backend}", partial(speed.rows, name, backend, mode)
 
 
 def _startup_jobs(backends: tuple[str, ...], quick: bool) -> Iterator[Job]:

@@ -127,7 +127,7 @@ def _processor() -> str:
         return platform.processor()
 
 
-def document(rows: Iterable[Row], quick: bool) -> dict[str, Any]:
+def document(rows: Iterable[Row], **mode: bool) -> dict[str, Any]:
     """Return the JSON document of a run; numbers not measured are null."""
     clean = [{k: None if v != v else v for k, v in asdict(row).items()} for row in rows]
-    return {"format": 1, "quick": quick, "machine": machine(), "rows": clean}
+    return {"format": 1, **mode, "machine": machine(), "rows": clean}

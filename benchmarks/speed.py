@@ -8,11 +8,12 @@ forward, loss and gradients, without an optimizer.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +25,13 @@ LIMIT = 1.03
 # XLA's transposed convolution and max-pool are slow to train on a CPU; ours are not.
 LIMITS = {("unet", "jax", "train"): 0.65}
 SUFFIX = {"torch": "torch", "tf": "keras", "jax": "jax"}
+
+
+class Mode(NamedTuple):
+    """How to time: tiny and short, or by CPU time on one core of a busy machine."""
+
+    quick: bool = False
+    cpu: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,14 +56,14 @@ CASES = {
 }
 
 
-def measure(name: str, backend: str, quick: bool) -> Iterator[Row]:
+def measure(name: str, backend: str, mode: Mode) -> Iterator[Row]:
     """Time one model against its peer, in this process."""
     import zoo
 
     case = CASES[name]
     calls: Any = import_module(f"{__package__}.calls_{SUFFIX[backend]}")
     peers = import_module(f"{__package__}.peers_{SUFFIX[backend]}").PEERS
-    size, batch = (case.quick_size, 2) if quick else (case.size, case.batch)
+    size, batch = (case.quick_size, 2) if mode.quick else (case.size, case.batch)
     config = zoo.config(name, **{case.field: size})
     ours = zoo.build(name, backend=backend, **{case.field: size})
     models = ours, peers[name](size)
@@ -65,7 +73,9 @@ def measure(name: str, backend: str, quick: bool) -> Iterator[Row]:
         raise AssertionError(f"zoo and peer are different networks: {counts}")
 
     x = calls.native(_example(config.inputs()[0], batch))
-    effort = {"seconds": 0, "least": 3} if quick else {"seconds": 20, "least": 12}
+    effort: dict[str, Any] = {"seconds": 20, "least": 12, "cpu": mode.cpu}
+    if mode.quick:
+        effort |= {"seconds": 0, "least": 3}
     timed = [calls.forward(model, x) for model in models]
     logits, others = (call() for call in timed)
     if logits.shape != others.shape:
@@ -87,9 +97,9 @@ def _example(spec: Any, batch: int) -> np.ndarray:
     return rng.standard_normal((batch, *spec.shape), np.float32)
 
 
-def rows(name: str, backend: str, quick: bool) -> list[Row]:
+def rows(name: str, backend: str, mode: Mode) -> list[Row]:
     """Time one model in a fresh process; a death becomes a failed row."""
-    arguments = [name, backend, *(["quick"] if quick else [])]
+    arguments = [name, backend, *(f for f in mode._fields if getattr(mode, f))]
     try:
         return [Row(**row) for row in run_module("speed", *arguments)]
     except ChildError as error:
@@ -102,6 +112,8 @@ def rows(name: str, backend: str, quick: bool) -> list[Row]:
 
 
 if __name__ == "__main__":
-    preset, room, *rest = sys.argv[1:]
-    found = [asdict(row) for row in measure(preset, room, rest == ["quick"])]
-    print(json.dumps(found))
+    preset, room, *flags = sys.argv[1:]
+    how = Mode(**dict.fromkeys(flags, True))
+    if how.cpu:  # before a framework counts the cores
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    print(json.dumps([asdict(row) for row in measure(preset, room, how)]))

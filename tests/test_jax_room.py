@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from tests.representatives import REPRESENTATIVES, inputs, small
 
 import zoo
+from tests.representatives import REPRESENTATIVES, inputs, small
 
 
 @pytest.mark.parametrize("name", REPRESENTATIVES)

@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.representatives import REPRESENTATIVES, inputs, small
 
 import zoo
+from tests.representatives import REPRESENTATIVES, inputs, small
 
 
 @pytest.mark.parametrize("name", REPRESENTATIVES)

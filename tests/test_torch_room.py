@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from tests.representatives import RECURRENT, REPRESENTATIVES, inputs, small
 
 import zoo
+from tests.representatives import RECURRENT, REPRESENTATIVES, inputs, small
 from zoo.torch._run import _native, _outside
 
 

@@ -131,7 +131,7 @@ def _print(
     click.secho(f"{name}: {cls}, family {family_of(config)}", bold=True)
     section("config", {k: _value(v) for k, v in config.to_dict().items()})
     inputs = {spec.name: _input(spec) for spec in config.inputs()}
-    section("inputs", {**inputs, "loss": config.loss})
+    section("inputs, and the loss", {**inputs, "loss": config.loss})
     if weights is None:
         hint = "no framework is installed; run pip install '.[torch]'"
         section("parameters", {"not counted": hint})

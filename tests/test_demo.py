@@ -1,0 +1,138 @@
+"""`zoo demo`: every family in every framework on real data, in one table."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import zoo
+from zoo import data, demo
+from zoo.cli import main
+from zoo.demo import EXHIBITS, Exhibit
+from zoo.registry import families, family_of
+from zoo.report import Divergence, Report, Rung
+
+TWO = (Exhibit("mnist_mlp", 3), Exhibit("row_lstm", 3))
+
+
+def test_every_family_is_on_show():
+    shown = [family_of(exhibit.config()) for exhibit in EXHIBITS]
+    own = [m.__name__.rpartition(".")[2] for m in families() if "zoo." in m.__name__]
+    assert sorted(shown) == sorted(own)
+    fed = " ".join(data.describe(exhibit.config()) for exhibit in EXHIBITS)
+    for words in ("numbers", "images", "rows", "tokens", "photographs"):
+        assert words in fed
+
+
+def test_run_feeds_real_data(monkeypatch):
+    seen = []
+
+    def spy(config, batch, seed):
+        seen.append((type(config).__name__, batch, seed))
+        return original(config, batch, seed)
+
+    original = data.sample_inputs
+    monkeypatch.setattr(data, "sample_inputs", spy)
+    steps = []
+    found = demo.run(
+        ("torch", "jax"),
+        seed=4,
+        small=True,
+        exhibits=TWO,
+        progress=lambda done, text: steps.append((done, text)),
+    )
+    assert found.ok
+    assert {("MLPConfig", 3, 4), ("RecurrentNetConfig", 3, 4)} <= set(seen)
+    assert [done for done, _ in steps] == sorted(done for done, _ in steps)
+    assert steps[0] == (0, "mnist_mlp: building torch")
+    assert steps[-1][0] == 1
+
+
+def test_the_command_prints_a_table_and_a_verdict(monkeypatch):
+    monkeypatch.setattr(demo, "EXHIBITS", TWO)
+    args = ["demo", "--small", "--backend", "torch", "--backend", "jax"]
+    result = CliRunner().invoke(main, args)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["network", "compared", "PyTorch", "Flax"]
+    assert re.search(r"float64 gradient +reference +\d\.\de-1\d", result.stdout)
+    assert "All 2 networks are the same in PyTorch and Flax" in lines[-2]
+    assert lines[-1].startswith("Next: zoo ")
+    assert result.stderr == "[1/2] mnist_mlp\n[2/2] row_lstm\n"
+    assert "\x1b" not in result.output
+
+
+def a_report(error):
+    backends = ["torch", "tf", "jax"]
+    rungs = [
+        Rung(name, dtype, b, error < 1e-10 or b != "tf", error, 1e-10)
+        for name, dtype in demo.SHOWN
+        for b in backends
+    ]
+    found = Divergence("forward", "float64", "tf", "bn1", "BatchNorm eps", error)
+    return Report("x", backends, 7, rungs, [], found if error > 1e-10 else None, 1.5)
+
+
+def test_a_difference_is_told(monkeypatch):
+    reports = iter([a_report(1e-15), a_report(2e-3)])
+    monkeypatch.setattr(demo, "check", lambda *a, **k: next(reports))
+    monkeypatch.setattr(demo, "EXHIBITS", TWO)
+    result = CliRunner().invoke(main, ["demo"])
+    assert result.exit_code == 1
+    assert "FAIL 2.0e-03" in result.stdout
+    assert "row_lstm: first divergence: forward in float64, tf, at bn1" in result.stdout
+    assert "Not the same in PyTorch, Keras and Flax: row_lstm." in result.stdout
+
+
+def test_json(monkeypatch):
+    monkeypatch.setattr(demo, "check", lambda *a, **k: a_report(1e-15))
+    monkeypatch.setattr(demo, "EXHIBITS", TWO)
+    result = CliRunner().invoke(main, ["demo", "--json"])
+    found = json.loads(result.stdout)
+    assert found["ok"] is True
+    assert found["verdict"].startswith("All 2 networks are the same")
+    assert [row["preset"] for row in found["rows"]] == ["mnist_mlp", "row_lstm"]
+    assert found["rows"][0]["data"] == "digits as 784 numbers"
+    assert found["rows"][0]["report"]["parameters"] == 7
+
+
+def test_the_table_fits_80_columns(monkeypatch):
+    from rich.console import Console
+
+    monkeypatch.setattr(demo, "check", lambda *a, **k: a_report(1.2e-15))
+    console = Console(width=80, file=None, record=True, quiet=False)
+    with console.capture() as shown:
+        console.print(demo.run().table())
+    assert "…" not in shown.get()
+    assert shown.get().count("float32 gradient") == len(EXHIBITS)
+
+
+def test_without_the_data_extra_it_says_so(monkeypatch):
+    data.photographs.cache_clear()
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    result = CliRunner().invoke(main, ["demo"])
+    data.digits.cache_clear()
+    assert result.exit_code == 2
+    assert re.fullmatch(r"zoo: [^\n]+'\.\[data\]'\.\n", result.stderr)
+
+
+@pytest.mark.slow
+def test_in_a_process():
+    code = (
+        "from zoo import demo; from zoo.cli import main\n"
+        "demo.EXHIBITS = demo.EXHIBITS[:1]\n"
+        "main(['demo', '--small', '--json'], prog_name='zoo')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=Path(zoo.__file__).parent.parent,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ok"] is True
+    assert done.stderr == "[1/1] mnist_mlp\n"
