@@ -1,6 +1,6 @@
 """Speed of the zoo, always as a ratio to a plain native model in the same run.
 
-    python -m benchmarks [NAME…] [--backend torch|tf|jax] [--json FILE] [--quick] [--cpu]
+    python -m benchmarks [NAME…] [--backend torch|tf|jax] [--json FILE] [--quick|--cpu]
 
 `speed` times forward and training steps against the hand-written peers in `peers_*`,
 `startup` times imports, builds and conversions in fresh processes.

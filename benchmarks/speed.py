@@ -65,7 +65,7 @@ def measure(name: str, backend: str, mode: Mode) -> Iterator[Row]:
     peers = import_module(f"{__package__}.peers_{SUFFIX[backend]}").PEERS
     size, batch = (case.quick_size, 2) if mode.quick else (case.size, case.batch)
     config = zoo.config(name, **{case.field: size})
-    ours = zoo.build(name, backend=backend, **{case.field: size})
+    ours = zoo.build(config, backend=backend)
     models = ours, peers[name](size)
     counts = [calls.count(model) for model in models]
     # torch's own LSTM has a second bias per gate, which the twins do without.

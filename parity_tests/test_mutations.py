@@ -405,7 +405,7 @@ MUTATIONS = {
         on(jax_bottleneck_strides),
         "forward",
         "layer2.0.conv1",
-        "conv",
+        "stride",
     ),
     "jax-conv-dilated": Mutation(
         S, "jax", on(jax_dilation), "forward", "layer1.0.conv1"
@@ -447,7 +447,7 @@ MUTATIONS = {
         "jax",
         replaced(jax_unet, "max_pool", jax_tie_splitting_pool),
         "gradients",
-        "input 0",
+        "down.0.conv1",
         "a tie",
         {"activation": "silu"},
     ),

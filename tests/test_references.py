@@ -99,11 +99,11 @@ def test_torchvision_vit(torchvision):
     )
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "vgg11", "vgg13"]
-    + ["vgg16", "vgg19", "vgg19_bn", "vit_b_16"],
-)
+RESNETS = [f"resnet{depth}" for depth in (18, 34, 50, 101, 152)]
+VGGS = [f"vgg{depth}" for depth in (11, 13, 16, 19)]
+
+
+@pytest.mark.parametrize("name", [*RESNETS, *VGGS, "vgg19_bn", "vit_b_16"])
 def test_torchvision_names_and_shapes(torchvision, name):
     with torch.device("meta"):
         reference = getattr(torchvision, name)()

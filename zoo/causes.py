@@ -41,7 +41,7 @@ _CATALOGUE = (
     (
         "conv",
         "",
-        "asymmetric padding ('SAME' at stride 2 pads (0, 1), PyTorch (1, 1)),"
+        "stride, asymmetric padding ('SAME' at stride 2 pads (0, 1), PyTorch (1, 1)),"
         " or the kernel's layout",
     ),
     ("pool", "", "pooling: padding value (-inf) or asymmetric padding"),

@@ -50,8 +50,11 @@ class MLPConfig(Config):
         self._choice("norm", VECTOR_NORMS)
         self._choice("activation", ACTIVATIONS)
         self._fraction("dropout")
-        if self.norm == "group" and any(w % self.groups for w in self.hidden):
-            raise self._fail("hidden", f"divisible by groups={self.groups}")
+        if self.norm == "group":
+            # One feature less its own mean is 0: rounding would be all that is left.
+            if any(w % self.groups or w == self.groups for w in self.hidden):
+                wanted = f"divisible by groups={self.groups}, two or more to a group"
+                raise self._fail("hidden", wanted)
 
     @property
     def loss(self) -> str:

@@ -21,7 +21,7 @@ TABLE: dict[type, Entry] = {
     nnx.Linear: move(kernel=("weight", (1, 0)), bias="bias"),
     nnx.Conv: move(kernel=("weight", (3, 2, 0, 1)), bias="bias"),
     nnx.Embed: move(embedding="weight"),
-    nnx.LayerNorm: _NORM,
+    _layers.LayerNorm: _NORM,
     nnx.GroupNorm: _NORM,
     nnx.RMSNorm: move(scale="weight"),
     _layers.BatchNorm: move(

@@ -30,12 +30,17 @@ DTYPES = {
 class _SkipRandom(TorchFunctionMode):
     """Construct without drawing random numbers that would be overwritten."""
 
-    random = (Tensor.uniform_, Tensor.normal_, nn.init.trunc_normal_)
+    random = frozenset(
+        f for name, f in vars(nn.init).items() if name.endswith(("uniform_", "normal_"))
+    ) | {Tensor.uniform_, Tensor.normal_}
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        return args[0] if func in self.random else func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if func in self.random:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def construct(

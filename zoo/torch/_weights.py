@@ -63,9 +63,10 @@ def write(model: nn.Module, state: Arrays) -> None:
     """Set the weights and buffers from canonical arrays of the right shapes."""
     for name, tensor in _tensors(model).items():
         array = np.asarray(state[name])
-        if not array.flags.writeable:  # torch would warn; it only reads
-            array = array.copy()
-        tensor.copy_(torch.from_numpy(array))
+        if tensor.device.type == "cpu" and tensor.dtype != torch.bfloat16:
+            np.copyto(tensor.detach().numpy(), array, casting="same_kind")
+        else:
+            tensor.copy_(torch.from_numpy(array.copy()))
 
 
 def trainable(model: nn.Module) -> set[str]:
