@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import zoo
+from zoo.configs._base import SCHEMES
 from zoo.errors import ConfigError
 
 FUZZ = int(os.environ.get("ZOO_FUZZ", "0"))
@@ -34,7 +35,8 @@ def test_every_config_class_says_what_to_draw():
 )
 @given(data=st.data())
 def test_random_config(cls, data):
-    fields = {k: data.draw(st.sampled_from(v), k) for k, v in cls.variants.items()}
+    choices = {"initializer": SCHEMES, **cls.variants}
+    fields = {k: data.draw(st.sampled_from(v), k) for k, v in choices.items()}
     batch = data.draw(st.sampled_from((2, 3)), "batch")
     try:
         config = CLASSES[cls].small().override(**fields)

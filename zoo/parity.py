@@ -49,6 +49,7 @@ def check(
     seed: int = 0,
     rungs: Sequence[str] = RUNGS,
     dtypes: Sequence[str] = DTYPES,
+    device: str | None = None,
     inputs: Callable[[int], Inputs] | None = None,
     progress: Callable[[str], object] | None = None,
     **overrides: Any,
@@ -63,6 +64,7 @@ def check(
         seed: of the initial weights and of the inputs.
         rungs: which rungs to walk; see `RUNGS`.
         dtypes: "float64" and "float32".
+        device: where to build, as in `build`; given models stay where they are.
         inputs: gives the models' inputs for a seed, instead of `example_inputs`;
             where units flip in float32, the next seeds are asked for too.
         progress: called with a short text as each step begins.
@@ -82,7 +84,7 @@ def check(
     if len(subjects) == 1 and isinstance(subjects[0], (str, Config)):
         config = resolve(subjects[0], **overrides)
         title = subjects[0] if isinstance(subjects[0], str) else type(config).__name__
-        models, missing = _build_all(config, backends, seed, say)
+        models, missing = _build_all(config, backends, seed, device, say)
     elif len(subjects) > 1:
         if overrides:
             raise ConfigError(f"models have a config already; got {list(overrides)}.")
@@ -108,13 +110,17 @@ def check(
 
 
 def _build_all(
-    config: Config, backends: Sequence[str], seed: int, say: Callable[[str], object]
+    config: Config,
+    backends: Sequence[str],
+    seed: int,
+    device: str | None,
+    say: Callable[[str], object],
 ) -> tuple[dict[str, Model], list[str]]:
     models, missing = {}, []
     for backend in map(room_name, backends):
         say(f"building {backend}")
         try:
-            models[backend] = build(config, backend, seed=seed)
+            models[backend] = build(config, backend, seed=seed, device=device)
         except MissingBackendError as error:
             missing.append(f"{backend}: {error}")
     return models, missing

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @_options.backends
 @_options.batch
 @_options.seed
+@click.option("--device", help="cpu, cuda, cuda:1, gpu:0 …")
 @_options.changes
 @_options.as_json
 @click.pass_context
@@ -33,6 +34,7 @@ def command(
     backends: list[str],
     batch: int,
     seed: int,
+    device: str | None,
     changes: Sequence[str],
     as_json: bool,
 ) -> None:
@@ -62,6 +64,7 @@ def command(
                 backends=rooms,
                 batch=batch,
                 seed=seed,
+                device=device,
                 progress=tell,
             )
         report.subject = name + (" (small)" if small else "")

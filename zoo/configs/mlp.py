@@ -41,7 +41,6 @@ class MLPConfig(Config):
         "groups": (2, 4),
         "activation": ACTIVATIONS,
         "dropout": (0.0, 0.5),
-        "initializer": ("auto", "he", "xavier", "lecun", "torch"),
     }
 
     def validate(self) -> None:
