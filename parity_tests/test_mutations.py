@@ -44,6 +44,7 @@ class Mutation(NamedTuple):
     where: str
     cause: str = ""
     overrides: dict[str, Any] = {}
+    dtypes: tuple[str, ...] = ("float64",)
     early: bool = False  # planted before the model is built (tables, initial weights)
 
 
@@ -167,6 +168,16 @@ def jax_skip_order(m):
 def lstm_swapped(native):
     i, f, g, o = np.split(native, 4, -1)
     return np.concatenate((f, i, g, o), -1)
+
+
+def tf_no_lengths_path(patch, m):
+    real = tf_layers.LSTM.call
+
+    def call(self, x, lengths=None, training=False):
+        out, last = real(self, x, lengths, training)
+        return (out, last) if lengths is not None else (out, out[:, 0])
+
+    patch.setattr(tf_layers.LSTM, "call", call)
 
 
 LSTM_SWAPPED = Entry(
@@ -293,6 +304,40 @@ def jax_relu_at_zero(m):
 
 def torch_dropout_in_eval(m):
     m.dropout.forward = lambda x: F.dropout(x, 0.5, training=True)
+
+
+def jax_dropout_rate(m):
+    m.dropout.rate = 0.9
+
+
+def tf_frozen(m):
+    m.linears[0].trainable = False
+
+
+def jax_always_running(patch, m):
+    real = jax_layers.BatchNorm.__call__
+
+    def call(self, x):
+        training, self.use_running_average = self.use_running_average, True
+        try:
+            return real(self, x)
+        finally:
+            self.use_running_average = training
+
+    patch.setattr(jax_layers.BatchNorm, "__call__", call)
+
+
+def jax_half_matmul(m):
+    real = m.linears[0]
+
+    class Half(type(real)):
+        def __call__(self, x):
+            if x.dtype == jnp.float32:  # float64 stays exact
+                x = x.astype(jnp.bfloat16).astype(jnp.float32)
+            return super().__call__(x)
+
+    jax_weights.TABLE[Half] = jax_weights.TABLE[type(real)]
+    real.__class__ = Half
 
 
 def tf_nan(m):
@@ -436,11 +481,16 @@ MUTATIONS = {
         "jax",
         replaced(jax_resnet, "max_pool", jax_zero_padded_pool),
         "forward",
-        "",
+        "input of layer1.0",
+        "before this layer",
         overrides={"activation": "silu"},
     ),
     "tf-pool-same": Mutation(
-        S, "tf", replaced(tf_resnet, "max_pool", tf_same_pool), "forward", ""
+        S,
+        "tf",
+        replaced(tf_resnet, "max_pool", tf_same_pool),
+        "forward",
+        "input of layer1.0",
     ),
     "jax-pool-splits-ties": Mutation(
         "unet",
@@ -453,7 +503,12 @@ MUTATIONS = {
     ),
     "jax-skip-order": Mutation("unet", "jax", on(jax_skip_order), "names", "merge.0"),
     "jax-flatten-order": Mutation(
-        "lenet5", "jax", replaced(jax_cnn, "flatten", jax_flatten), "forward", ""
+        "lenet5",
+        "jax",
+        replaced(jax_cnn, "flatten", jax_flatten),
+        "forward",
+        "input of ",
+        "before this",
     ),
     # linear layers
     "tf-dense-untransposed": Mutation(
@@ -549,17 +604,26 @@ MUTATIONS = {
         "gpt", "jax", jax_shifted_positions, "initial weights", "wpe.weight"
     ),
     "jax-positions-in-halves": Mutation(
-        "transformer_encoder", "jax", jax_interleaved_positions, "forward", ""
+        "transformer_encoder",
+        "jax",
+        jax_interleaved_positions,
+        "forward",
+        "input of dropout",
     ),
     # activations, dropout
     "jax-gelu-tanh": Mutation(
-        "mlp_bn_gelu", "jax", on(jax_tanh_gelu), "forward", "", overrides={}
+        "mlp_bn_gelu", "jax", on(jax_tanh_gelu), "forward", "input of dropout"
     ),
     "tf-gelu-float32-constant": Mutation(
-        "mlp_bn_gelu", "tf", on(tf_gelu_default), "forward", ""
+        "mlp_bn_gelu", "tf", on(tf_gelu_default), "forward", "input of dropout"
     ),
     "tf-leaky-slope": Mutation(
-        "mlp", "tf", on(tf_leaky), "forward", "", overrides={"activation": "leaky_relu"}
+        "mlp",
+        "tf",
+        on(tf_leaky),
+        "forward",
+        "input of dropout",
+        overrides={"activation": "leaky_relu"},
     ),
     "jax-relu-gradient-at-zero": Mutation(
         "unet", "jax", on(jax_relu_at_zero), "gradients", "down.0", "backward"
@@ -567,7 +631,7 @@ MUTATIONS = {
     "torch-dropout-in-eval": Mutation(
         "mnist_mlp", "torch", on(torch_dropout_in_eval), "forward", "dropout", "dropout"
     ),
-    "tf-nan": Mutation("mlp", "tf", on(tf_nan), "forward", ""),
+    "tf-nan": Mutation("mlp", "tf", on(tf_nan), "forward", "input of dropout", "NaN"),
     "torch-nan-weight": Mutation(
         "mlp", "torch", on(torch_hidden_nan), "initial weights", "head.bias", "NaN"
     ),
@@ -600,6 +664,37 @@ MUTATIONS = {
     "jax-rounded-weights": Mutation(
         "mlp", "jax", on(jax_half_weights), "initial weights", "linears.0.weight"
     ),
+    "jax-dropout-rate": Mutation(
+        "mnist_mlp",
+        "jax",
+        on(jax_dropout_rate),
+        "settings",
+        "dropout",
+        "0.2 against 0.9",
+    ),
+    "tf-frozen-layer": Mutation(
+        "mlp", "tf", on(tf_frozen), "settings", "linears.0.weight", "trainable"
+    ),
+    "jax-bn-ignores-training": Mutation(
+        "unet_bn",
+        "jax",
+        jax_always_running,
+        "forward (train)",
+        "down.0.norm1",
+        "train and eval mode",
+    ),
+    "tf-path-without-lengths": Mutation(
+        "sentiment_lstm", "tf", tf_no_lengths_path, "forward", "rnn", "LSTM"
+    ),
+    "jax-float32-in-half-precision": Mutation(
+        "mlp",
+        "jax",
+        on(jax_half_matmul),
+        "forward",
+        "",
+        "float32 alone",
+        dtypes=("float64", "float32"),
+    ),
     "torch-surplus-layer": Mutation(
         "mlp", "torch", on(torch_surplus), "names", "extra"
     ),
@@ -618,7 +713,7 @@ def test_planted_mistake_is_caught(name, monkeypatch):
     model = zoo.build(config, mutation.room)
     if not mutation.early:
         mutation.plant(monkeypatch, model)
-    report = zoo.check(reference, model, batch=3, dtypes=["float64"])
+    report = zoo.check(reference, model, batch=3, dtypes=mutation.dtypes)
     monkeypatch.undo()
     found = report.first_divergence
     assert not report.ok and found is not None, f"{name} was not caught\n{report}"

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import zoo
-from zoo.configs._base import SCHEMES
+from zoo.configs._base import ACTIVATIONS, IMAGE_NORMS, SCHEMES, VECTOR_NORMS
 from zoo.errors import ConfigError
 
 FUZZ = int(os.environ.get("ZOO_FUZZ", "0"))
@@ -44,3 +44,16 @@ def test_random_config(cls, data):
         return  # no such architecture, and it says so
     report = zoo.check(config, batch=batch, dtypes=["float64"])
     assert report.ok, f"{config}\n{report}"
+
+
+def test_every_activation_norm_and_scheme():
+    """What the draws may leave out: each choice once, in float64."""
+    mlp = zoo.config("tiny_mlp", hidden=(6, 4), groups=2, norm="batch")
+    configs = [mlp.override(activation=a) for a in ACTIVATIONS]
+    configs += [mlp.override(norm=n, activation="tanh") for n in VECTOR_NORMS]
+    configs += [mlp.override(initializer=s, norm="none") for s in SCHEMES]
+    unet = zoo.config("unet", widths=(4, 8), groups=2, image_size=8)
+    configs += [unet.override(norm=n) for n in IMAGE_NORMS]
+    for config in configs:
+        report = zoo.check(config, batch=3, dtypes=["float64"])
+        assert report.ok, f"{config}\n{report}"

@@ -236,3 +236,53 @@ def test_export_for_the_plain_framework(preset, tmp_path):
     assert load_file(tmp_path / "jax.safetensors")
     with pytest.raises(FileError, match=r"ends in \.keras"):
         export_native(model, tmp_path / "model.h5", "tf")
+
+
+@pytest.mark.parametrize("source", ["torch", "tf", "jax"])
+@pytest.mark.parametrize("target", ["torch", "tf", "jax"])
+def test_bfloat16_crosses(source, target, tmp_path):
+    model = zoo.build("tiny_mlp", source, dtype="bfloat16")
+    other = zoo.convert(model, target)
+    zoo.save(model, tmp_path / "model.safetensors")
+    again = zoo.load(tmp_path / "model.safetensors", target)
+    for found in (other, again):
+        assert zoo.registry.room(target).dtype_of(found) == "bfloat16"
+        for key, value in zoo.state(found).items():
+            single = zoo.state(model)[key].astype(np.float32)
+            assert np.array_equal(value.astype(np.float32), single)
+
+
+def test_wrong_arguments_of_load(file):
+    with pytest.raises(ConfigError, match="give name="):
+        zoo.load(file, num_clases=3)
+    with pytest.raises(zoo.ZooError, match="Did you mean 'float32'"):
+        zoo.load(file, dtype="flaot32")
+
+
+def test_what_is_no_weight_is_refused():
+    model = zoo.build("tiny_mlp")
+    state = zoo.state(model)
+    state["head.bias"] = np.zeros(2, np.int8)
+    with pytest.raises(StateError, match="head.bias: expected floats, got int8"):
+        zoo.load_state(model, state)
+
+
+def test_a_keras_file_in_a_fresh_process(tmp_path):
+    import subprocess
+    import sys
+
+    from zoo.weights import export_native
+
+    model = zoo.build("tiny_mlp", "jax")
+    export_native(model, tmp_path / "model.keras", "tf")
+    x = zoo.example_inputs(model)
+    np.save(tmp_path / "x.npy", x)
+    code = (
+        "import sys, keras, numpy as np, zoo.tf.mlp\n"
+        "model = keras.models.load_model(sys.argv[1] + '/model.keras')\n"
+        "y = model(np.load(sys.argv[1] + '/x.npy'))\n"
+        "np.save(sys.argv[1] + '/y.npy', keras.ops.convert_to_numpy(y))\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    y = np.load(tmp_path / "y.npy")
+    np.testing.assert_allclose(y, zoo.predict(model, x), atol=1e-6)

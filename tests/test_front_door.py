@@ -224,3 +224,36 @@ def test_a_rung_that_cannot_be_walked_is_missing_not_passed(monkeypatch):
     report = zoo.check("tiny_mlp")
     assert not report.ok and "jax" in report.missing[0]
     assert all(r.ok for r in report.rungs)
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: zoo.check("mlp_bn_gelu", batch=1), "at least 2"),
+        (lambda: zoo.check("mlp", rungs=[]), "at least one rung"),
+        (lambda: zoo.check("mlp", dtypes=[]), "at least one rung"),
+        (lambda: zoo.example_inputs("mlp", batch=0), "at least 1"),
+        (lambda: zoo.example_inputs("mlp", seed=-1), "seed must be"),
+    ],
+)
+def test_what_cannot_be_walked_is_refused(call, words):
+    with pytest.raises(ZooError, match=words):
+        call()
+
+
+def test_overflow_in_float32_is_no_pass():
+    models = [zoo.build("tiny_mlp", b) for b in ("torch", "jax")]
+    huge = {k: v * np.float32(1e25) for k, v in zoo.state(models[0]).items()}
+    for model in models:
+        zoo.load_state(model, huge)
+    x = lambda seed: 1e20 * zoo.example_inputs("tiny_mlp", 2, seed)  # noqa: E731
+    report = zoo.check(*models, rungs=["forward"], inputs=x)
+    assert not report.ok
+
+
+def test_optional_inputs_may_be_none():
+    model = zoo.build(zoo.config("sentiment_lstm").small())
+    tokens, _ = zoo.example_inputs(model)
+    assert np.array_equal(
+        zoo.predict(model, (tokens, None)), zoo.predict(model, tokens)
+    )

@@ -1,5 +1,9 @@
 """The Flax twins survive what a JAX user does: split/merge, jit, grad, vmap."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -54,3 +58,18 @@ def test_dropout_streams_are_live_and_differ():
     model.train()
     x = jnp.ones((4, 784))
     assert not jnp.array_equal(model(x), model(x))
+
+
+def test_device_places_the_weights():
+    """Two CPU devices, in a process of its own."""
+    code = (
+        "import zoo, jax\n"
+        "model = zoo.build('tiny_mlp', 'jax', device='cpu:1')\n"
+        "places = {d for leaf in jax.tree.leaves(model) for d in leaf.devices()}\n"
+        "assert places == {jax.devices('cpu')[1]}, places\n"
+        "assert zoo.predict(model, zoo.example_inputs(model)).shape == (2, 2)\n"
+        "assert zoo.check('tiny_mlp', device='cpu').ok\n"
+    )
+    flags = "--xla_force_host_platform_device_count=2"
+    env = {**os.environ, "XLA_FLAGS": flags}
+    subprocess.run([sys.executable, "-c", code], check=True, env=env)

@@ -97,7 +97,10 @@ def locate(
     `results` are ours and the reference's; `errors` are in forward order.
     """
     if rung.startswith("forward"):
-        return first_layer(ours, reference, inputs, rung != "forward")
+        try:
+            return first_layer(ours, reference, inputs, rung != "forward")
+        except Exception as error:  # an edited model may run, and not be traced
+            return "", f"unknown: tracing failed with {type(error).__name__}: {error}"
     bad = [e.where for e in errors if e.error > FLOAT64]
     if rung == "loss":
         return bad[0], f"the loss {bad[0]} itself: the logits agree"

@@ -21,9 +21,15 @@ from .errors import ConfigError
 
 
 def uniform(seed: int, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return float32 numbers in [-1, 1), a pure function of seed, name and shape."""
+    """Return float32 numbers in [-1, 1), a pure function of seed, name and shape.
+
+    Raises ConfigError for a seed outside [0, 2**64).
+    """
+    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if not whole or not 0 <= seed < 2**64:
+        raise ConfigError(f"seed must be an integer in [0, 2**64); got {seed!r}.")
     digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-    stream = np.random.Philox(key=[seed, int.from_bytes(digest, "little")])
+    stream = np.random.Philox(key=[int(seed), int.from_bytes(digest, "little")])
     count = math.prod(shape)
     words = np.asarray(stream.random_raw((count + 1) // 2), dtype="<u8").view("<u4")
     # 24 random bits, exactly representable: k / 2^23 - 1
@@ -86,12 +92,7 @@ def draw(config: Config, seed: int, name: str, shape: tuple[int, ...]) -> np.nda
 def initial_state(
     config: Config, shapes: Mapping[str, tuple[int, ...]], seed: int
 ) -> dict[str, np.ndarray]:
-    """Return the zoo's initial weights for these canonical names and shapes.
-
-    Raises ConfigError for a seed outside [0, 2**64).
-    """
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
-        raise ConfigError(f"seed must be an integer in [0, 2**64); got {seed!r}.")
+    """Return the zoo's initial weights for these canonical names and shapes."""
     with ThreadPoolExecutor(2) as pool:  # NumPy's raw words release the GIL
         drawn = pool.map(lambda n: draw(config, seed, n, tuple(shapes[n])), shapes)
         return dict(zip(shapes, drawn))

@@ -84,8 +84,20 @@ def example_inputs(what: Any, batch: int = 2, seed: int = 0) -> Any:
         room_of(what)  # or the error that this is no model of ours
         what = what.config
     what = resolve(what)
+    if batch < 1:
+        raise InputError(f"batch must be at least 1; got {batch}.")
     arrays = tuple(_example(spec, batch, seed) for spec in what.inputs())
     return arrays[0] if len(arrays) == 1 else arrays
+
+
+def example_targets(shape: tuple[int, ...], seed: int = 0) -> dict[str, np.ndarray]:
+    """Return a target for each loss that logits of this shape (channels last) allow."""
+    noise = uniform(seed, "target", shape)
+    targets = {"bce": (noise > 0).astype(np.float32), "mse": noise}
+    if shape[-1] > 1:
+        ids = (uniform(seed, "labels", shape[:-1]) + 1) * (shape[-1] / 2)
+        targets["cross_entropy"] = ids.astype(np.int32)
+    return targets
 
 
 def _example(spec: Input, batch: int, seed: int) -> np.ndarray:
@@ -127,10 +139,10 @@ def as_inputs(config: Config, inputs: Inputs) -> tuple[np.ndarray, ...]:
             if name not in known:
                 raise unknown("input", name, known)
         given = [inputs.get(s.name) for s in specs]
-        while given and given[-1] is None:
-            given.pop()
     else:
         given = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
+    while given and given[-1] is None:
+        given.pop()
     least = sum(not s.optional for s in specs)
     if not least <= len(given) <= len(specs) or any(x is None for x in given):
         raise InputError(f"the model takes ({names}); got {len(given)} inputs.")

@@ -19,16 +19,17 @@ from .backend import Backend, Model, State
 from .configs._base import Config
 from .divergence import Subject, first_flip, locate
 from .errors import ConfigError, MissingBackendError, ZooError, unknown
-from .initializers import initial_state, uniform
-from .measure import FLOAT64, Error, Results, calibrate, compare, worst
-from .models import Inputs, as_inputs, build, example_inputs, resolve
-from .registry import ROOMS, backend_of, room, room_name
+from .initializers import initial_state
+from .measure import FLOAT64, SHORT, Error, Results, calibrate, compare, worst
+from .models import Inputs, as_inputs, build, example_inputs, example_targets, resolve
+from .registry import ROOMS, backend_of, labelled, room, room_name
 from .report import Divergence, Report, Rung
 
 RUNGS = (
     "names",
     "shapes",
     "counts",
+    "settings",
     "initial weights",
     "forward",
     "forward (train)",
@@ -36,6 +37,8 @@ RUNGS = (
     "gradients",
     "buffers",
 )
+_NUMERIC = RUNGS[RUNGS.index("forward") :]
+_TRAIN = RUNGS[RUNGS.index("forward (train)") :]
 DTYPES = ("float64", "float32")
 _FLOAT32_CAUSE = "float32 alone: float64 agrees, so it is an operator's precision"
 _FLIPPED = 1e-3  # a float32 gradient this far off holds a flipped unit, in all rooms
@@ -79,6 +82,13 @@ def check(
     for name in dtypes:
         if name not in DTYPES:
             raise unknown("dtype", name, DTYPES)
+    if not rungs or not dtypes:
+        raise ConfigError("check needs at least one rung and one dtype to walk.")
+    if batch < 1 or (batch == 1 and set(rungs) & set(_TRAIN)):
+        raise ConfigError(
+            f"batch must be at least 2, as batch statistics of one example are none;"
+            f" got {batch}."
+        )
     begin = time.perf_counter()
     say = progress or (lambda text: None)
     if len(subjects) == 1 and isinstance(subjects[0], (str, Config)):
@@ -88,7 +98,7 @@ def check(
     elif len(subjects) > 1:
         if overrides:
             raise ConfigError(f"models have a config already; got {list(overrides)}.")
-        models, missing = _label(subjects), []
+        models, missing = labelled(subjects), []
         config = subjects[0].config
         title = " and ".join(type(m).__name__ for m in subjects)
         if any(m.config != config for m in subjects):
@@ -126,15 +136,6 @@ def _build_all(
     return models, missing
 
 
-def _label(subjects: Sequence[Model]) -> dict[str, Model]:
-    names = [backend_of(m) for m in subjects]
-    labels = [
-        n if names.count(n) == 1 else f"{n}#{names[: i + 1].count(n)}"
-        for i, n in enumerate(names)
-    ]
-    return dict(zip(labels, subjects))
-
-
 class _Ladder:
     """One walk: fills the report."""
 
@@ -158,31 +159,46 @@ class _Ladder:
             label: room(backend_of(m)) for label, m in models.items()
         }
         self.reference = next(iter(models))
+        self.least = sum(not spec.optional for spec in config.inputs())
 
     def walk(self) -> None:
         """Walk the structural rungs, then the numeric ones in each dtype."""
         same = self._structure()
-        numeric = [r for r in self.rungs if r not in RUNGS[:4]]
+        numeric = [r for r in self.rungs if r in _NUMERIC]
+        blocked = [r for r in self.rungs if r in ("initial weights", *_NUMERIC)]
         for label in self.models:
-            if numeric and label not in same:
+            if blocked and label not in same:
                 why = "names or shapes differ from the reference"
-                self.report.missing.append(f"{label}: {', '.join(numeric)}: {why}")
+                self.report.missing.append(f"{label}: {', '.join(blocked)}: {why}")
         if not numeric or len(same) < 2:
             return
         doubles: dict[str, Results] = {}
         for dtype in self.dtypes:
             with ExitStack() as stack:
-                exact = {
-                    k: stack.enter_context(self.rooms[k].exact(self.models[k], dtype))
-                    for k in same
-                }
+                exact = self._exact(stack, same, dtype)
+                if len(exact) < 2:
+                    return
                 results = self._run(exact, dtype, self.seed)
                 if dtype == "float64":
                     doubles = results
                     self._float64(numeric, exact, results)
                 else:
-                    doubles = doubles or self._doubles(same, self.seed)
+                    doubles = doubles or self._doubles(exact, self.seed)
                     self._float32(numeric, exact, doubles, results)
+
+    def _exact(
+        self, stack: ExitStack, labels: Iterable[str], dtype: str
+    ) -> dict[str, Model]:
+        """Return the models in this dtype; who cannot be cast is missing."""
+        exact = {}
+        for label in labels:
+            try:
+                context = self.rooms[label].exact(self.models[label], dtype)
+                exact[label] = stack.enter_context(context)
+            except ZooError as error:
+                if (line := f"{label}: {error}") not in self.report.missing:
+                    self.report.missing.append(line)
+        return exact
 
     # the structural rungs
 
@@ -224,10 +240,27 @@ class _Ladder:
             total = sum(int(np.prod(s)) for s in found.values())
             own = self.rooms[label].count(self.models[label])
             self._add("counts", label, "" if own == total else f"{own} != {total}")
+        self._settings()
         same = [k for k, found in shapes.items() if found == wanted]
         if "initial weights" in self.rungs:
             self._weights(same, wanted)
         return same
+
+    def _settings(self) -> None:
+        """Dropout rates, and what is frozen: no number of the ladder shows them."""
+        found = {}
+        for label, model in self.models.items():
+            here = self.rooms[label]
+            learned = dict.fromkeys(here.trainable(model), "trainable")
+            found[label] = {**learned, **here.dropouts(model)}
+        wanted = found[self.reference]
+        for label, ours in found.items():
+            names = [*wanted, *(n for n in ours if n not in wanted)]
+            odd = [n for n in names if ours.get(n) != wanted.get(n)]
+            where, cause = odd[0] if odd else "", None
+            if odd:
+                cause = f"{wanted.get(where, 'none')} against {ours.get(where, 'none')}"
+            self._add("settings", label, where, cause)
 
     def _weights(self, same: list[str], shapes: dict[str, tuple[int, ...]]) -> None:
         """Weights are the same bits: the seed's, or else the reference model's."""
@@ -261,31 +294,20 @@ class _Ladder:
             self.say(f"{dtype} forward in {label}")
             outputs = here.forward(model, inputs)
             train = None
-            if set(self.rungs) & set(RUNGS[5:]):
-                targets = targets or self._targets(outputs.shape, seed)
+            if set(self.rungs) & set(_TRAIN):
+                targets = targets or example_targets(outputs.shape, seed)
                 self.say(f"{dtype} gradients in {label}")
                 train = here.backward(model, inputs, targets, self.config.loss)
-            results[label] = Results(outputs, train)
+            short = None
+            if self.least < len(inputs):
+                short = here.forward(model, inputs[: self.least])
+            results[label] = Results(outputs, train, short)
         return results
-
-    def _targets(self, shape: tuple[int, ...], seed: int) -> dict[str, np.ndarray]:
-        """Return a target for each loss that the logits' shape allows."""
-        noise = uniform(seed, "target", shape)
-        targets = {"bce": (noise > 0).astype(np.float32), "mse": noise}
-        classes = shape[-1]
-        if classes > 1:
-            ids = (uniform(seed, "labels", shape[:-1]) + 1) * (classes / 2)
-            targets["cross_entropy"] = ids.astype(np.int32)
-        return targets
 
     def _doubles(self, labels: Iterable[str], seed: int) -> dict[str, Results]:
         """Return each model's own float64 results, its yardstick for float32."""
         with ExitStack() as stack:
-            exact = {
-                k: stack.enter_context(self.rooms[k].exact(self.models[k], "float64"))
-                for k in labels
-            }
-            return self._run(exact, "float64", seed)
+            return self._run(self._exact(stack, labels, "float64"), "float64", seed)
 
     def _float64(
         self,
@@ -299,15 +321,18 @@ class _Ladder:
                 errors = compare(result.tensors(rung), wanted)
                 error, at = worst(errors)
                 ok = error <= FLOAT64
-                found = Rung(rung, "float64", label, ok, error, FLOAT64, at)
+                note = "" if wanted else "there are none"
+                found = Rung(rung, "float64", label, ok, error, FLOAT64, at, note)
                 self.report.rungs.append(found)
                 if not ok and self.report.first_divergence is None:
                     self.say(f"looking for what differs in {label}")
+                    inputs = self._inputs(self.seed)
+                    short = all(e.error <= FLOAT64 for e in errors if e.where != SHORT)
                     where, cause = locate(
                         rung,
                         self._subject(label, models),
                         self._subject(self.reference, models),
-                        self._inputs(self.seed),
+                        inputs[: self.least] if short else inputs,
                         errors,
                         (result, results[self.reference]),
                     )
@@ -351,6 +376,9 @@ class _Ladder:
             self.say("looking for flipped units")
             flips = [self._flips(k, models[k], seed - 1) for k in failing]
             if not all(flips):
+                break
+            if seed == self.seed + _REDRAWS:
+                note = f"units still flip (at {flips[0]}) after {_REDRAWS} inputs"
                 break
             note = f"flipped units at {flips[0]} for input seed {seed - 1}; drew anew"
             doubles = self._doubles(models, seed)

@@ -9,6 +9,7 @@ on, with the same class name.
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import import_module
@@ -151,6 +152,15 @@ def backend_of(model: Any) -> str:
         f"{type(model).__name__} is not a model of the zoo: its class does not live in"
         " a torch, tf or jax room."
     )
+
+
+def labelled(models: Sequence[Any]) -> dict[str, Any]:
+    """Return the models by backend id, numbered where one backend has several."""
+    names = [backend_of(m) for m in models]
+    return {
+        n if names.count(n) == 1 else f"{n}#{names[: i + 1].count(n)}": m
+        for i, (n, m) in enumerate(zip(names, models))
+    }
 
 
 def room_of(model: Any) -> Backend:

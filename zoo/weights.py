@@ -15,7 +15,7 @@ import numpy as np
 
 from .backend import Model, State
 from .configs._base import Config
-from .errors import ConfigError, FileError, StateError
+from .errors import ConfigError, FileError, StateError, unknown
 from .models import resolve
 from .registry import (
     config_from_key,
@@ -27,6 +27,7 @@ from .registry import (
 )
 
 FORMAT_VERSION = 1
+_META = "__metadata__"
 _MAX_HEADER = 100_000_000  # bytes, as safetensors itself
 
 
@@ -61,8 +62,13 @@ def fit(
     heads and masks that the config names, a tied alias that is bit-equal, and PyTorch's
     second recurrent bias, which is added into the first.
     """
-    arrays = {_plain(config, shapes, n): np.asarray(a) for n, a in state.items()}
+    arrays: State = {}
     problems = []
+    for given, array in state.items():
+        name = _plain(config, shapes, given)
+        if name in arrays:
+            problems.append(f"{given}: names {name} a second time")
+        arrays[name] = np.asarray(array)
     for alias, name in config.tied.items():
         if alias not in shapes and alias in arrays:
             twin_array = arrays.pop(alias)
@@ -78,12 +84,15 @@ def fit(
                     stacklevel=3,
                 )
             arrays[first] = arrays[first] + second
+        else:
+            wanted = tuple(shapes[first])
+            problems.append(f"{name}: expected {wanted}, got {np.shape(second)}")
     for name, shape in shapes.items():
         if name not in arrays:
             problems.append(f"{name}: missing, expected {shape}")
         elif arrays[name].shape != tuple(shape):
             problems.append(f"{name}: expected {shape}, got {arrays[name].shape}")
-        elif arrays[name].dtype.kind not in "f" and arrays[name].dtype.itemsize > 2:
+        elif arrays[name].dtype.kind != "f" and arrays[name].dtype.name != "bfloat16":
             problems.append(f"{name}: expected floats, got {arrays[name].dtype}")
         elif not np.isfinite(arrays[name].astype(np.float64, copy=False)).all():
             problems.append(f"{name}: holds NaN or infinity")
@@ -142,6 +151,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
         "zoo_version": __version__,
         "architecture": config_key(model.config),
         "config": json.dumps(model.config.to_dict()),
+        "dtype": room_of(model).dtype_of(model),
     }
     write_safetensors(room_of(model).read(model), Path(path), metadata)
 
@@ -204,10 +214,15 @@ def load(
         FileError: for a file that is truncated, oversized, no such file or too new.
         StateError: for weights that do not fit, listing every mismatch.
     """
-    path = Path(path)
+    path, here = Path(path), room(backend)
+    if overrides and name is None:
+        raise ConfigError("overrides change a preset: give name= as well.")
+    if dtype is not None and dtype not in here.DTYPES:
+        raise unknown("dtype", dtype, here.DTYPES)
     arrays, metadata = read_file(path)
     config = _config_of(path, metadata, name, overrides)
-    here = room(backend)
+    if dtype is None and metadata.get("dtype") in here.DTYPES:
+        dtype = metadata["dtype"]
     model = here.construct(
         twin(config, backend),
         config,
@@ -241,7 +256,7 @@ def _config_of(
             )
         return resolve(name, **overrides)
     version = metadata["format_version"]
-    if not version.isdigit() or int(version) > FORMAT_VERSION:
+    if not version.isdecimal() or int(version) > FORMAT_VERSION:
         raise FileError(
             f"{path} has format_version {version}, written by zoo"
             f" {metadata.get('zoo_version', '?')}; this zoo reads up to"
@@ -275,10 +290,10 @@ def read_file(path: Path) -> tuple[State, dict[str, str]]:
         from .torch._weights import read_pickle
 
         return read_pickle(path), {}
-    _check_header(path)
     from safetensors import SafetensorError, safe_open
 
     try:
+        _check_header(path)
         with safe_open(path, framework="numpy") as file:
             metadata = dict(file.metadata() or {})
             names = file.keys()  # the file itself cannot be iterated
@@ -300,10 +315,10 @@ def _check_header(path: Path) -> None:
             )
         try:
             header = json.loads(file.read(length))
-            ends = [v["data_offsets"][1] for k, v in header.items() if k[:2] != "__"]
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+            offsets = [v["data_offsets"] for k, v in header.items() if k != _META]
+            wanted = 8 + length + max((int(end) for _, end in offsets), default=0)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise FileError(f"{path} has no readable safetensors header.") from None
-    wanted = 8 + length + max(ends, default=0)
     if size != wanted:
         raise FileError(
             f"{path} is truncated: {size} bytes, its header tells {wanted}."

@@ -69,6 +69,11 @@ def command(
         f"{target}: {type(model).__name__} for {TITLES[to]},"
         f" {parameters:,} parameters, {size:,} bytes"
     )
+    if to == "tf":  # Keras finds a subclassed model's class only once it is imported
+        module = type(model).__module__
+        click.echo(
+            f"to load: import {module}; keras.models.load_model({str(target)!r})"
+        )
 
 
 def _load(source: Path, to: str, config: Config | None) -> Any:

@@ -277,7 +277,8 @@ class _Recurrent(nnx.Module):
         self.hidden_size = hidden_size
         self.num_layers = num_layers
         self.bidirectional = bidirectional
-        self.dropout = nnx.Dropout(dropout, rngs=rngs)
+        between = dropout if num_layers > 1 else 0.0
+        self.dropout = nnx.Dropout(between, rngs=rngs)
         width, wide = input_size, self.gates * hidden_size
         ih = nnx.initializers.lecun_normal(in_axis=1, out_axis=0)
         hh = nnx.initializers.orthogonal(column_axis=0)

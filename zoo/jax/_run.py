@@ -98,6 +98,12 @@ def _cast(model: nnx.Module, dtype: Any) -> None:
             node.dtype = dtype  # pyrefly: ignore[missing-attribute]  # nnx.Embed keeps the dtype it was built with
 
 
+def dropouts(model: nnx.Module) -> dict[str, float]:
+    """Return the rate of every dropout that is not 0, by its canonical path."""
+    drops = submodules(model).items()
+    return {k: m.rate for k, m in drops if isinstance(m, nnx.Dropout) and m.rate}
+
+
 def count(model: nnx.Module) -> int:
     """Return Flax's own count of scalars: parameters and batch statistics."""
     return sum(v.size for v in jax.tree.leaves(nnx.state(model, nnx.Any(*_WEIGHTS))))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -120,8 +121,12 @@ def write(model: nnx.Module, state: Arrays) -> None:
             names = entry.to({k: hollow(v.shape) for k, v in variables.items()})
             native = entry.back({k: state[full_name(path, k)] for k in names})
         for key, variable in variables.items():
+            old = variable.get_value()
             # jnp.array copies: a NumPy array's owner may change it later
-            variable.set_value(jnp.array(native[key], dtype=variable.dtype))
+            new = jnp.array(native[key], dtype=variable.dtype)
+            if getattr(old, "committed", False):  # to a device: stay there
+                new = jax.device_put(new, old.sharding)
+            variable.set_value(new)
 
 
 def trainable(model: nnx.Module) -> set[str]:

@@ -309,7 +309,7 @@ class _Recurrent(layers.Layer):
         super().__init__()
         self.num_layers = num_layers
         self.bidirectional = bidirectional
-        self.dropout = layers.Dropout(dropout)
+        self.dropout = layers.Dropout(dropout if num_layers > 1 else 0.0)
         for layer in range(num_layers):
             for name in self._names(layer):
                 backwards = name.endswith("_reverse")

@@ -79,10 +79,8 @@ def dtype_of(model: Model) -> str:
 
 def _native(array: np.ndarray, model: Model) -> Any:
     array = np.asarray(array)
-    real = array.dtype.kind == "f"
-    return ops.convert_to_tensor(
-        array, dtype=model.dtype_policy.compute_dtype if real else None
-    )
+    kinds = {"f": model.dtype_policy.compute_dtype, "i": "int32", "u": "int32"}
+    return ops.convert_to_tensor(array, dtype=kinds.get(array.dtype.kind))
 
 
 def _outside(tensor: Any) -> np.ndarray:
@@ -124,6 +122,12 @@ def exact(model: Model, dtype: str) -> Iterator[Model]:
         for layer, policy in old_policies:
             layer.dtype_policy = policy
         tf.config.experimental.enable_tensor_float_32_execution(tf32)
+
+
+def dropouts(model: Model) -> dict[str, float]:
+    """Return the rate of every dropout that is not 0, by its canonical path."""
+    drops = submodules(model).items()
+    return {k: m.rate for k, m in drops if isinstance(m, layers.Dropout) and m.rate}
 
 
 @contextmanager

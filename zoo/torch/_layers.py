@@ -156,7 +156,7 @@ def _pick(x: Tensor, index: Tensor) -> Tensor:
 
 # The fused kernels' trailing arguments: has_biases, num_layers, dropout, train,
 # bidirectional, batch_first.
-_ONE_LAYER = (True, 1, 0.0, False, False, True)
+_ONE_LAYER = (True, 1, 0.0, True, False, True)
 
 
 class RNN(_Recurrent, nn.RNN):  # pyrefly: ignore[inconsistent-inheritance]

@@ -103,17 +103,34 @@ def _outside(tensor: Tensor) -> np.ndarray:
     return array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
 
 
+def dropouts(model: nn.Module) -> dict[str, float]:
+    """Return the rate of every dropout that is not 0, by its canonical path."""
+    rates: dict[str, float] = {}
+    for name, m in submodules(model).items():
+        if isinstance(m, nn.Dropout):
+            rates[name] = m.p
+        elif isinstance(m, nn.RNNBase):  # between its layers
+            rates[f"{name}.dropout"] = m.dropout
+    return {name: rate for name, rate in rates.items() if rate}
+
+
 @contextmanager
 def _mode(model: nn.Module, training: bool) -> Iterator[None]:
     """Set train (dropout off) or eval mode; give every submodule its own back."""
     old = {m: m.training for m in model.modules()}
+    rates = {m: m.dropout for m in model.modules() if isinstance(m, nn.RNNBase)}
     model.train(training)
+    # Masks differ between frameworks; the ladder walks without.
     for m in model.modules():
-        if isinstance(m, (nn.Dropout, nn.RNNBase)):
-            m.eval()  # masks differ between frameworks; the ladder walks without
+        if isinstance(m, nn.Dropout):
+            m.eval()
+        elif isinstance(m, nn.RNNBase):
+            m.dropout = 0.0  # not in eval mode: cuDNN could not go backward
     try:
         yield
     finally:
+        for m, rate in rates.items():
+            m.dropout = rate
         for m, training in old.items():
             m.training = training
 

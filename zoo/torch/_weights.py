@@ -38,7 +38,7 @@ def collect(
     return {
         name: value(tensor)
         for name, tensor in _tensors(model).items()
-        if isinstance(tensor, nn.Parameter) or not trainable
+        if tensor.requires_grad or not trainable
     }
 
 
@@ -63,6 +63,8 @@ def write(model: nn.Module, state: Arrays) -> None:
     """Set the weights and buffers from canonical arrays of the right shapes."""
     for name, tensor in _tensors(model).items():
         array = np.asarray(state[name])
+        if array.dtype.name == "bfloat16":  # JAX's and TensorFlow's, no NumPy type
+            array = array.astype(np.float32)
         if tensor.device.type == "cpu" and tensor.dtype != torch.bfloat16:
             np.copyto(tensor.detach().numpy(), array, casting="same_kind")
         else:
@@ -95,6 +97,7 @@ def read_pickle(path: Path) -> dict[str, np.ndarray]:
         reason = str(error).splitlines()[0]
         raise FileError(f"{path} is not a file of weights only: {reason}") from None
     tensors = content.get("state_dict", content) if isinstance(content, dict) else {}
-    if not tensors or not all(isinstance(t, Tensor) for t in tensors.values()):
+    named = isinstance(tensors, dict) and all(isinstance(k, str) for k in tensors)
+    if not named or not all(isinstance(t, Tensor) for t in tensors.values()):
         raise FileError(f"{path} holds no state_dict.")
     return {name: to_numpy(tensor) for name, tensor in tensors.items()}
