@@ -263,7 +263,7 @@ def test_what_is_no_weight_is_refused():
     model = zoo.build("tiny_mlp")
     state = zoo.state(model)
     state["head.bias"] = np.zeros(2, np.int8)
-    with pytest.raises(StateError, match="head.bias: expected floats, got int8"):
+    with pytest.raises(StateError, match=r"head\.bias: expected floats, got int8"):
         zoo.load_state(model, state)
 
 
