@@ -141,7 +141,8 @@ class EncoderBlock(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         x = x + self.dropout(self.attention(self.norm1(x)))
-        y = self.dropout(nnx.gelu(self.fc1(self.norm2(x))))
+        # Not the default: the tanh form is another, cheaper function than the twins'.
+        y = self.dropout(nnx.gelu(self.fc1(self.norm2(x)), approximate=False))
         return x + self.dropout(self.fc2(y))
 
 

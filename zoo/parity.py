@@ -251,7 +251,8 @@ class _Ladder:
         found = {}
         for label, model in self.models.items():
             here = self.rooms[label]
-            learned = dict.fromkeys(here.trainable(model), "trainable")
+            learned = here.trainable(model)
+            learned = {n: "trainable" for n in here.shapes(model) if n in learned}
             found[label] = {**learned, **here.dropouts(model)}
         wanted = found[self.reference]
         for label, ours in found.items():
