@@ -322,8 +322,8 @@ class _Ladder:
                 errors = compare(result.tensors(rung), wanted)
                 error, at = worst(errors)
                 ok = error <= FLOAT64
-                note = "" if wanted else "there are none"
-                found = Rung(rung, "float64", label, ok, error, FLOAT64, at, note)
+                at = at if wanted else "there are none"
+                found = Rung(rung, "float64", label, ok, error, FLOAT64, at)
                 self.report.rungs.append(found)
                 if not ok and self.report.first_divergence is None:
                     self.say(f"looking for what differs in {label}")
