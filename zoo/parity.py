@@ -176,7 +176,7 @@ class _Ladder:
         for dtype in self.dtypes:
             with ExitStack() as stack:
                 exact = self._exact(stack, same, dtype)
-                if len(exact) < 2:
+                if len(exact) < 2 or self.reference not in exact:
                     return
                 results = self._run(exact, dtype, self.seed)
                 if dtype == "float64":
