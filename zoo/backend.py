@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from .batch import Batch
 from .configs._base import Config
+from .recipe import Recipe
 from .tracing import Call, Pass
 
 State = dict[str, np.ndarray]
 Model = Any  # nn.Module, keras.Model or nnx.Module: each room returns its own
+
+
+class Trainer(Protocol):
+    """Trains one model; documented in the rooms."""
+
+    def step(
+        self,
+        batches: Sequence[Batch],
+        lr: float,
+        keys: Sequence[int],
+        scale: float = 1.0,
+    ) -> tuple[float, bool]: ...
+    def sync(self) -> None: ...
+    def slots(self) -> State: ...
+    def restore(self, slots: Mapping[str, np.ndarray]) -> None: ...
+    def averaged(self) -> AbstractContextManager[None]: ...
+    def close(self) -> None: ...
 
 
 class Backend(Protocol):
@@ -54,6 +73,10 @@ class Backend(Protocol):
         loss: str,
     ) -> Pass: ...
 
+    # train
+    @property
+    def Trainer(self) -> Callable[[Any, Recipe, str, bool], Trainer]: ...
+
     # look inside
     def submodules(self, model: Any) -> dict[str, Any]: ...
     def facts(self, module: Any) -> dict[str, float]: ...
@@ -66,4 +89,4 @@ class Backend(Protocol):
     ) -> list[Call]: ...
 
 
-__all__ = ["Backend", "Config", "Model", "State"]
+__all__ = ["Backend", "Config", "Model", "State", "Trainer"]

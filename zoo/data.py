@@ -16,6 +16,7 @@ import numpy as np
 
 from .configs._base import Config, Input
 from .errors import ZooError
+from .initializers import uniform
 
 PHOTO_MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as public checkpoints expect
 PHOTO_STD = (0.229, 0.224, 0.225)
@@ -59,6 +60,29 @@ def photographs() -> np.ndarray:
     photos = np.stack(raw["images"]).astype(np.float32) / 255
     photos.flags.writeable = False
     return photos
+
+
+class Table(NamedTuple):
+    """Rows of numbers: features (N, F), labels (N,), and what the labels mean."""
+
+    features: np.ndarray
+    labels: np.ndarray
+    classes: tuple[str, ...]
+
+
+@cache
+def breast_cancer() -> Table:
+    """Return scikit-learn's breast-cancer table: (569, 30) as measured, read-only."""
+    try:
+        from sklearn.datasets import load_breast_cancer
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    raw: Any = load_breast_cancer()
+    features = np.array(raw["data"], np.float64)
+    labels = raw["target"].astype(np.int32)
+    for array in (features, labels):
+        array.flags.writeable = False
+    return Table(features, labels, tuple(map(str, raw["target_names"])))
 
 
 def _missing(error: ImportError) -> MissingDataError:
@@ -112,6 +136,14 @@ def as_tokens(ink: np.ndarray, length: int = 64, vocabulary: int = 16) -> np.nda
     return np.ascontiguousarray(ids[:, start : start + length])
 
 
+def enlarged(pictures: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return pictures (N, H, W, C), enlarged by whole factors, then padded with 0.
+
+    What is too large is cropped about the middle.
+    """
+    return _fit(_fit(pictures, 1, height), 2, width)
+
+
 def _fit(x: np.ndarray, axis: int, size: int) -> np.ndarray:
     """Repeat along an axis by a whole factor, then pad or crop about the middle."""
     x = np.repeat(x, max(1, size // x.shape[axis]), axis)
@@ -146,9 +178,33 @@ def as_crops(count: int, height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def normalise(photos: np.ndarray) -> np.ndarray:
-    """Return photographs in [0, 1] with ImageNet's mean and deviation taken out."""
-    mean, std = np.array([PHOTO_MEAN, PHOTO_STD], np.float32)
-    return (photos - mean) / std
+    """Return photographs in [0, 1] with ImageNet's mean and deviation taken out.
+
+    Args:
+        photos: (…, W, 3), float.
+    """
+    # Whole rows at a time: NumPy is slow where the last axis has length 3.
+    rows = photos.reshape(*photos.shape[:-2], -1)
+    constants = np.array([PHOTO_MEAN, PHOTO_STD], np.float32)
+    mean, std = np.tile(constants, (1, photos.shape[-2]))
+    return ((rows - mean) / std).reshape(photos.shape)
+
+
+# Random choices: pure functions of a seed and a name, from the stream of raw words that
+# NumPy guarantees for ever.
+
+
+def integers(
+    seed: int, name: str, shape: tuple[int, ...], high: int | np.ndarray
+) -> np.ndarray:
+    """Return int64 numbers in [0, high); `high` may differ along the last axes."""
+    unit = (uniform(seed, name, shape).astype(np.float64) + 1) / 2
+    return (unit * high).astype(np.int64)
+
+
+def order(seed: int, name: str, count: int) -> np.ndarray:
+    """Return the numbers below `count` in random order, int64."""
+    return np.argsort(uniform(seed, name, (count,)), kind="stable")
 
 
 # Inputs of any model, by what its config says of them.

@@ -37,6 +37,14 @@ class FileError(ZooError, OSError):
     """A file that cannot be read or written, or is not what it claims to be."""
 
 
+class MissingPackageError(ZooError, ImportError):
+    """An optional library that is not installed."""
+
+
+class TrainingDiverged(ZooError, ArithmeticError):
+    """A training loss that is not finite; says at which step and in which layer."""
+
+
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the nearest known name, or nothing."""
     near = get_close_matches(str(name), list(known), n=1, cutoff=0.6)

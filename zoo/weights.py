@@ -16,6 +16,7 @@ import numpy as np
 from .backend import Model, State
 from .configs._base import Config
 from .errors import ConfigError, FileError, StateError, unknown
+from .initializers import initial_state
 from .models import resolve
 from .registry import (
     config_from_key,
@@ -197,6 +198,8 @@ def load(
     name: str | Config | None = None,
     dtype: str | None = None,
     device: str | None = None,
+    num_classes: int | None = None,
+    seed: int = 0,
     **overrides: Any,
 ) -> Model:
     """Load a model from a file into any room.
@@ -208,6 +211,9 @@ def load(
         name: preset or config of a file that the zoo did not write.
         dtype: None keeps the file's.
         device: as in `build`.
+        num_classes: give the model a new head with so many logits, to fine-tune it;
+            all weights that depend on that number start anew, and a warning names them.
+        seed: of the new head.
         **overrides: config fields, with `name`.
 
     Raises:
@@ -223,18 +229,37 @@ def load(
     config = _config_of(path, metadata, name, overrides)
     if dtype is None and metadata.get("dtype") in here.DTYPES:
         dtype = metadata["dtype"]
-    model = here.construct(
-        twin(config, backend),
-        config,
-        dtype=dtype or _common_dtype(arrays, here.DTYPES),
-        device=device,
-        native_seed=None,
-    )
+    dtype = dtype or _common_dtype(arrays, here.DTYPES)
+
+    def hollow(config: Config) -> Model:
+        return here.construct(
+            twin(config, backend), config, dtype=dtype, device=device, native_seed=None
+        )
+
+    model = hollow(config)
     try:
-        here.write(model, fit(config, here.shapes(model), arrays))
+        weights = fit(config, here.shapes(model), arrays)
     except StateError as error:
         raise StateError(f"{path}: {error}") from None
+    if num_classes is not None:
+        model = hollow(config.override(num_classes=num_classes))
+        weights |= _new_head(model.config, weights, here.shapes(model), seed)
+    here.write(model, weights)
     return model
+
+
+def _new_head(
+    config: Config, weights: State, shapes: Mapping[str, tuple[int, ...]], seed: int
+) -> State:
+    """Return fresh weights for those whose shape is another than before."""
+    new = {n: s for n, s in shapes.items() if weights[n].shape != tuple(s)}
+    if new:
+        warnings.warn(
+            f"{', '.join(new)} start anew, for {config.to_dict()['num_classes']}"
+            " classes; all other weights are the file's.",
+            stacklevel=3,
+        )
+    return initial_state(config, new, seed)
 
 
 def _common_dtype(arrays: State, known: Mapping[str, Any]) -> str:

@@ -112,21 +112,46 @@ def shapes(model: nnx.Module) -> dict[str, tuple[int, ...]]:
     return {k: v.shape for k, v in collect(model, lambda v: hollow(v.shape)).items()}
 
 
-def write(model: nnx.Module, state: Arrays) -> None:
-    """Set the weights and buffers from canonical arrays of the right shapes."""
+def natives(
+    model: nnx.Module, state: Arrays
+) -> Iterator[tuple[nnx.Variable, np.ndarray]]:
+    """Give each variable with its array in native layout; what `state` lacks, not."""
     for path, variables, entry in _leaves(model):
         if entry is None:
-            native = {k: state[full_name(path, k)] for k in variables}
+            found = {k: state.get(full_name(path, k)) for k in variables}
         else:
             names = entry.to({k: hollow(v.shape) for k, v in variables.items()})
-            native = entry.back({k: state[full_name(path, k)] for k in names})
-        for key, variable in variables.items():
-            old = variable.get_value()
-            # jnp.array copies: a NumPy array's owner may change it later
-            new = jnp.array(native[key], dtype=variable.dtype)
-            if getattr(old, "committed", False):  # to a device: stay there
-                new = jax.device_put(new, old.sharding)
-            variable.set_value(new)
+            canonical = {k: state.get(full_name(path, k)) for k in names}
+            found = entry.back({k: v for k, v in canonical.items() if v is not None})
+        for key, array in found.items():
+            if array is not None:
+                yield variables[key], array
+
+
+def write(model: nnx.Module, state: Arrays) -> None:
+    """Set the weights and buffers from canonical arrays of the right shapes."""
+    for variable, array in natives(model, state):
+        old = variable.get_value()
+        # jnp.array copies: a NumPy array's owner may change it later
+        new = jnp.array(array, dtype=variable.dtype)
+        if getattr(old, "committed", False):  # to a device: stay there
+            new = jax.device_put(new, old.sharding)
+        variable.set_value(new)
+
+
+def held(model: nnx.Module) -> list[tuple[nnx.Variable, tuple[str, ...]]]:
+    """Return every variable with the canonical names of the weights it holds."""
+    found = []
+    for path, variables, entry in _leaves(model):
+        marks = {
+            key: np.broadcast_to(np.int32(i), v.shape)
+            for i, (key, v) in enumerate(variables.items())
+        }
+        canonical = marks if entry is None else entry.to(marks)
+        owner = {full_name(path, k): int(a.flat[0]) for k, a in canonical.items()}
+        for i, variable in enumerate(variables.values()):
+            found.append((variable, tuple(n for n, o in owner.items() if o == i)))
+    return found
 
 
 def trainable(model: nnx.Module) -> set[str]:

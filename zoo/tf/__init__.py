@@ -12,10 +12,12 @@ from ._run import (
     forward,
     trace,
 )
+from ._train import Trainer
 from ._weights import read, save_native, shapes, submodules, trainable, write
 
 __all__ = [
     "DTYPES",
+    "Trainer",
     "backward",
     "construct",
     "count",

@@ -145,17 +145,41 @@ def shapes(model: keras.Layer) -> dict[str, tuple[int, ...]]:
     return {k: v.shape for k, v in collect(model, lambda v: hollow(v.shape)).items()}
 
 
-def write(model: keras.Layer, state: Arrays) -> None:
-    """Set the weights and buffers from canonical arrays of the right shapes."""
+def natives(
+    model: keras.Layer, state: Arrays
+) -> Iterator[tuple[keras.Variable, np.ndarray]]:
+    """Give each variable with its array in native layout; what `state` lacks, not."""
     for path, variables, entry in _leaves(model):
         if entry is None:
-            for key, variable in variables.items():
-                variable.assign(state[full_name(path, key)])
-            continue
-        names = entry.to({k: hollow(v.shape) for k, v in variables.items()})
-        native = entry.back({k: state[full_name(path, k)] for k in names})
-        for key, variable in variables.items():
-            variable.assign(native[key])
+            found = {k: state.get(full_name(path, k)) for k in variables}
+        else:
+            names = entry.to({k: hollow(v.shape) for k, v in variables.items()})
+            canonical = {k: state.get(full_name(path, k)) for k in names}
+            found = entry.back({k: v for k, v in canonical.items() if v is not None})
+        for key, array in found.items():
+            if array is not None:
+                yield variables[key], array
+
+
+def write(model: keras.Layer, state: Arrays) -> None:
+    """Set the weights and buffers from canonical arrays of the right shapes."""
+    for variable, array in natives(model, state):
+        variable.assign(array)
+
+
+def held(model: keras.Layer) -> list[tuple[keras.Variable, tuple[str, ...]]]:
+    """Return every variable with the canonical names of the weights it holds."""
+    found = []
+    for path, variables, entry in _leaves(model):
+        marks = {
+            key: np.broadcast_to(np.int32(i), v.shape)
+            for i, (key, v) in enumerate(variables.items())
+        }
+        canonical = marks if entry is None else entry.to(marks)
+        owner = {full_name(path, k): int(a.flat[0]) for k, a in canonical.items()}
+        for i, variable in enumerate(variables.values()):
+            found.append((variable, tuple(n for n, o in owner.items() if o == i)))
+    return found
 
 
 def trainable(model: keras.Layer) -> set[str]:

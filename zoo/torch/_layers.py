@@ -86,6 +86,7 @@ class _Recurrent:
     """
 
     one_bias = True
+    drop = staticmethod(F.dropout)  # between layers
 
     def __init__(
         self,
@@ -119,18 +120,20 @@ class _Recurrent:
 
         The last states (N, D*H) are those after each direction's last real step.
         """
-        if lengths is None:
+        if lengths is None and self.drop is F.dropout:  # the fused kernel has no other
             out, state = super().forward(x)  # type: ignore[misc]
             h = state[0] if isinstance(state, tuple) else state
             last = torch.cat((h[-2], h[-1]), 1) if self.bidirectional else h[-1]
             return out, last
+        if lengths is None:
+            lengths = torch.full(x.shape[:1], x.shape[1], device=x.device)
         step = torch.arange(x.shape[1], device=x.device)
         length = lengths.to(step.dtype)[:, None]
         keep = step < length
         turned = torch.where(keep, length - 1 - step, step)  # its own inverse
         for layer in range(self.num_layers):
             if layer:
-                x = F.dropout(x, self.dropout, self.training)
+                x = self.drop(x, self.dropout, self.training)
             outs = [self._run(x, f"l{layer}")]
             if self.bidirectional:
                 y = self._run(_pick(x, turned), f"l{layer}_reverse")

@@ -45,14 +45,20 @@ def attend(
         x.unflatten(2, (heads, -1)).transpose(1, 2) for x in qkv.chunk(3, 2)
     )  # 3 x (N, H, T, C/H)
     # § attend
-    x = F.scaled_dot_product_attention(
-        q,
-        k,
-        v,
-        attn_mask=None if keep is None else keep[:, None, None],
-        dropout_p=dropout.p if dropout.training else 0.0,
-        is_causal=causal,
-    )
+    seen = None if keep is None else keep[:, None, None]
+    if type(dropout) is nn.Dropout or not dropout.training:
+        p = dropout.p if dropout.training else 0.0
+        x = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=seen, dropout_p=p, is_causal=causal
+        )
+    else:  # the fused kernel knows only PyTorch's own dropout
+        scores = (q * q.shape[3] ** -0.5) @ k.transpose(2, 3)  # (N, H, T, T)
+        if causal:
+            seen = torch.ones_like(scores[0, 0], dtype=torch.bool).tril()
+        if seen is not None:
+            scores = scores.masked_fill(~seen, -math.inf)
+        weights = F.softmax(scores, dim=-1)
+        x = dropout(weights.flatten(1)).view_as(weights) @ v
     # § merge heads
     return x.transpose(1, 2).flatten(2)
 

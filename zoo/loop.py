@@ -1,0 +1,300 @@
+"""The training loop: batches, learning rate, evaluation, checkpoints, for any model.
+
+A room gives one thing, its `Trainer`, whose `step` updates the weights. All else is
+here, once: so a run is the same run in every framework, and goes on in any of them.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import masks
+from .backend import Model, Trainer
+from .batch import Batch, Split
+from .batches import Batches
+from .callbacks import Callback, EarlyStopping, JSONLines, NaNGuard
+from .datasets import Dataset
+from .errors import ConfigError, FileError
+from .metrics import Tally
+from .recipe import MONITORS, Recipe
+from .registry import backend_of, room_of
+from .runs import Checkpoint, Folder
+
+
+@dataclass
+class History:
+    """What a run left: its rows, in order, and how it ended.
+
+    Rows of training steps have `split` "train", `step`, `epoch`, `loss`, `lr`; rows of
+    evaluations their own split, `step`, `epoch`, `loss` and the task's measures.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0  # in training steps alone, of this process
+    stopped: str | None = None  # why it ended early
+    best: dict[str, Any] | None = None  # {"step", "monitor", "value"}
+
+    @property
+    def losses(self) -> np.ndarray:
+        """The training loss of every step: (steps,), float64."""
+        return np.array([r["loss"] for r in self.rows if r["split"] == "train"])
+
+    @property
+    def evaluations(self) -> list[dict[str, Any]]:
+        """The rows of the evaluations."""
+        return [row for row in self.rows if row["split"] != "train"]
+
+
+class Run:
+    """A run in progress, as callbacks see it."""
+
+    def __init__(
+        self, trainer: Trainer, model: Model, data: Dataset, recipe: Recipe, steps: int
+    ) -> None:
+        self._trainer, self._model = trainer, model
+        self.data, self.recipe, self.steps = data, recipe, steps
+        self.step = 0  # done
+        self.history = History()
+        self.folder: Path | None = None
+        self.batch: Batch | None = None  # the last one
+        self.last_checkpoint: Path | None = None
+
+    @property
+    def model(self) -> Model:
+        """The model, up to date."""
+        self._trainer.sync()
+        return self._model
+
+    def stop(self, reason: str) -> None:
+        """End the run after this step."""
+        self.history.stopped = reason
+
+
+class _Watch:
+    """The best value of a metric yet, and how many evaluations ago it was."""
+
+    def __init__(self, monitor: str, min_delta: float = 0.0) -> None:
+        self.monitor, self.min_delta = monitor, min_delta
+        self.best: float | None = None
+        self.bad = 0
+
+    def improved(self, row: dict[str, Any]) -> bool:
+        value = row.get(self.monitor, math.nan)
+        sign = MONITORS[self.monitor]
+        better = math.isfinite(value) and (
+            self.best is None or sign * value - self.min_delta > sign * self.best
+        )
+        self.best, self.bad = (value, 0) if better else (self.best, self.bad + 1)
+        return better
+
+
+class _Scale:
+    """fp16's loss scale: halved at an overflow, doubled after 2,000 good steps."""
+
+    interval = 2000
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.on = recipe.precision == "fp16"
+        self.value, self.good = 65536.0 if self.on else 1.0, 0
+
+    def update(self, finite: bool) -> None:
+        if not self.on:
+            return
+        self.good = self.good + 1 if finite else 0
+        if not finite:
+            self.value /= 2
+        elif self.good == self.interval:
+            self.value, self.good = self.value * 2, 0
+
+
+class Loop:
+    """One run: all of its state, and the order in which things happen."""
+
+    def __init__(
+        self,
+        model: Model,
+        data: Dataset,
+        recipe: Recipe,
+        loss: str,
+        callbacks: Sequence[Callback],
+        folder: Folder | None,
+        checkpoint_every: int | None,
+        keep: int,
+        compile: bool,
+    ) -> None:
+        self.model, self.data, self.recipe = model, data, recipe
+        self.loss = loss
+        self.folder, self.checkpoint_every, self.keep = folder, checkpoint_every, keep
+        size = recipe.batch_size
+        self.batches = Batches(
+            data.train, size, seed=recipe.seed, augment=recipe.augment
+        )
+        steps = recipe.length(self.batches.steps_per_epoch)
+        self.evaluate_every = recipe.evaluate_every or self.batches.steps_per_epoch
+        self.rates = recipe.curve(steps)
+        self.trainer = room_of(model).Trainer(model, recipe, self.loss, compile)
+        self.live = Run(self.trainer, model, data, recipe, steps)
+        self.live.folder = folder.path if folder else None
+        self.watch = _Watch(recipe.monitor)
+        self.plateau, self.factor = _Watch(recipe.monitor, recipe.min_delta), 1.0
+        self.scale = _Scale(recipe)
+        self.callbacks: list[Callback] = []
+        if folder:
+            self.callbacks.append(JSONLines(folder.metrics))
+        if recipe.patience:
+            stop = EarlyStopping(
+                recipe.monitor, patience=recipe.patience, min_delta=recipe.min_delta
+            )
+            self.callbacks.append(stop)
+        self.callbacks += [*callbacks, NaNGuard()]
+
+    def run(self, checkpoint: Checkpoint | None) -> History:
+        """Train to the end; go on from a checkpoint if there is one."""
+        live, history = self.live, self.live.history
+        if checkpoint is not None:
+            self._restore(checkpoint)
+        begun: list[Callback] = []
+        stream = self.batches.stream(live.step, live.steps)
+        try:
+            for callback in self.callbacks:
+                begun.append(callback)
+                callback.begin(live)
+            for batch in stream:
+                if history.stopped:
+                    break
+                self._step(batch)
+                due = self._evaluate()
+                every = self.checkpoint_every
+                if (due and not every) or (every and live.step % every == 0):
+                    self._save()
+            self._save()
+        finally:
+            stream.close()
+            self.trainer.sync()
+            for callback in reversed(begun):
+                callback.end(live)
+            self.trainer.close()
+        return history
+
+    def _step(self, batch: Batch) -> None:
+        live, recipe = self.live, self.recipe
+        begin = time.perf_counter()
+        parts = split(batch, recipe.accumulate)
+        keys = [masks.step_key(recipe.seed, live.step, i) for i in range(len(parts))]
+        lr = float(self.rates[live.step]) * self.factor
+        live.batch = batch
+        loss, finite = self.trainer.step(parts, lr, keys, self.scale.value)
+        self.scale.update(finite)
+        epoch = live.step // self.batches.steps_per_epoch
+        live.step += 1
+        live.history.seconds += time.perf_counter() - begin
+        row = {"split": "train", "step": live.step, "epoch": epoch}
+        self._tell("trained", row | {"loss": loss, "lr": lr})
+
+    def _tell(self, event: str, row: dict[str, Any]) -> None:
+        self.live.history.rows.append(row)
+        for callback in self.callbacks:
+            getattr(callback, event)(self.live, row)
+
+    def _evaluate(self) -> bool:
+        """Evaluate if it is time; return whether it was."""
+        live, recipe = self.live, self.recipe
+        if live.step % self.evaluate_every and live.step != live.steps:
+            return False
+        self.trainer.sync()
+        with self.trainer.averaged():
+            found = measure(self.model, self.data, self.data.test, self.loss)
+        epoch = (live.step - 1) // self.batches.steps_per_epoch
+        row = {"split": "test", "step": live.step, "epoch": epoch, **found}
+        if recipe.monitor not in row:
+            raise ConfigError(
+                f"monitor is {recipe.monitor!r}, and this task has {', '.join(found)}."
+            )
+        if self.watch.improved(row):
+            value = {"monitor": recipe.monitor, "value": row[recipe.monitor]}
+            live.history.best = {"step": live.step, **value}
+        self.plateau.improved(row)
+        if recipe.schedule == "plateau" and self.plateau.bad > recipe.plateau_patience:
+            self.plateau.bad = 0
+            floor = recipe.min_lr / recipe.lr
+            self.factor = max(self.factor * recipe.gamma, floor)
+        self._tell("evaluated", row)
+        return True
+
+    def _save(self) -> None:
+        live, folder = self.live, self.folder
+        if folder is None or live.last_checkpoint == folder.at(live.step):
+            return
+        progress = {
+            "step": live.step,
+            "epoch": live.step // self.batches.steps_per_epoch,
+            "seed": self.recipe.seed,
+            "backend": backend_of(self.model),
+            "lr_factor": self.factor,
+            "loss_scale": [self.scale.value, self.scale.good],
+            "plateau": [self.plateau.best, self.plateau.bad],
+            "best": live.history.best,
+            "stopped": live.history.stopped,
+            "callbacks": {type(c).__name__: c.state() for c in self.callbacks},
+        }
+        self.trainer.sync()
+        slots = self.trainer.slots()
+        path = folder.write(self.model, slots, progress, self.keep)
+        live.last_checkpoint = path
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        assert self.folder is not None
+        live, progress = self.live, checkpoint.progress
+        try:
+            live.step = progress["step"]
+            self.factor = progress["lr_factor"]
+            self.scale.value, self.scale.good = progress["loss_scale"]
+            self.plateau.best, self.plateau.bad = progress["plateau"]
+            live.history.best = progress["best"]
+            live.history.stopped = progress["stopped"]
+            if live.history.best:
+                self.watch.best = live.history.best["value"]
+            for callback in self.callbacks:
+                callback.restore(progress["callbacks"].get(type(callback).__name__, {}))
+        except (KeyError, TypeError, ValueError) as error:
+            raise FileError(
+                f"{checkpoint.path / 'progress.json'} is damaged: {error}."
+            ) from None
+        if live.step > live.steps:
+            raise ConfigError(
+                f"the run is at step {live.step} already; its recipe ends at"
+                f" {live.steps}."
+            )
+        self.trainer.restore(checkpoint.slots)
+        live.last_checkpoint = checkpoint.path
+        live.history.rows = self.folder.rewind(live.step)
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """Return a batch in parts, none of them empty, in order."""
+    if parts == 1:
+        return [batch]
+    cuts = np.array_split(np.arange(batch.size), min(parts, batch.size))
+    return [
+        Batch(tuple(x[c[0] : c[-1] + 1] for x in batch.inputs), batch.targets[c])
+        for c in cuts
+    ]
+
+
+def measure(
+    model: Model, data: Dataset, examples: Split, loss: str, batch_size: int = 256
+) -> dict[str, float]:
+    """Return loss and measures of the examples, in eval mode."""
+    here, tally = room_of(model), Tally(data.task, loss)
+    for start in range(0, len(examples), batch_size):
+        stop = min(start + batch_size, len(examples))
+        inputs, targets = examples.take(np.arange(start, stop))
+        tally.add(here.forward(model, inputs), targets)
+    return tally.result()

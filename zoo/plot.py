@@ -1,0 +1,91 @@
+"""Figures: learning-rate curves and LR range tests, as PNG, SVG or PDF.
+
+matplotlib is imported when a figure is drawn, without pyplot: no window opens and no
+state is left behind.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import FileError, MissingPackageError
+from .recipe import Recipe
+from .registry import TITLES
+from .weights import atomically
+
+if TYPE_CHECKING:
+    from .lr_find import LRFinding
+
+COLOURS = {"torch": "#D55E00", "tf": "#6A1B4D", "jax": "#0091C8"}
+INK = "#333333"
+_FORMATS = (".png", ".svg", ".pdf")
+
+
+def schedule(recipe: Recipe, steps: int, path: str | os.PathLike[str]) -> None:
+    """Draw the learning rate of each of `steps` updates.
+
+    Args:
+        recipe: whose schedule. Of plateau it is the rate before any decay.
+        steps: length of the run.
+        path: of the figure; its ending says the format: .png, .svg or .pdf.
+
+    Raises:
+        FileError: for a path that cannot be written, or another ending.
+        MissingPackageError: where matplotlib is not installed.
+    """
+    figure, axes = _figure(path)
+    # as steps: a rate holds from its update to the next
+    axes.step(np.arange(1, steps + 1), recipe.curve(steps), INK, where="mid")
+    axes.set(xlabel="step", ylabel="learning rate", title=recipe.schedule)
+    axes.set_ylim(bottom=0)
+    _write(figure, path)
+
+
+def range_test(findings: Mapping[str, LRFinding], path: str | os.PathLike[str]) -> None:
+    """Draw LR range tests, loss over rate, with the suggested rates.
+
+    Args:
+        findings: what `zoo.lr_find.lr_find` returned, by backend.
+        path: as in `schedule`; also what is raised.
+    """
+    figure, axes = _figure(path)
+    for backend, found in findings.items():
+        colour = COLOURS.get(backend, INK)
+        axes.plot(found.rates, found.losses, color=colour, alpha=0.3, linewidth=1)
+        label = TITLES.get(backend, backend)
+        axes.plot(found.rates, found.smoothed, color=colour, label=label)
+        if found.suggestion is not None:
+            axes.axvline(found.suggestion, color=colour, linestyle=":")
+            text = f" {found.suggestion:.2g}"
+            top = ("data", "axes fraction")
+            axes.annotate(text, (found.suggestion, 0.97), None, top, color=colour)
+    axes.set(xscale="log", xlabel="learning rate", ylabel="training loss")
+    axes.legend(frameon=False, loc="lower left")
+    _write(figure, path)
+
+
+def _figure(path: str | os.PathLike[str]) -> tuple[Any, Any]:
+    if Path(path).suffix.lower() not in _FORMATS:
+        raise FileError(f"a figure ends in {', '.join(_FORMATS)}; got {path}.")
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        raise MissingPackageError(
+            "figures need matplotlib, which is not installed: in a checkout of zoo, run"
+            " pip install '.[plot]'."
+        ) from None
+    figure = Figure(figsize=(6.4, 4), layout="constrained", dpi=150)
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _write(figure: Any, path: str | os.PathLike[str]) -> None:
+    atomically(Path(path), figure.savefig)

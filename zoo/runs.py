@@ -1,0 +1,221 @@
+"""A run's folder: what it is, its recipe, its metrics, its checkpoints.
+
+    run.json        preset's config, data, backend, versions: enough to build it again
+    recipe.json     the recipe
+    metrics.jsonl   one JSON object for each training step and each evaluation
+    checkpoints/
+        best.json           which checkpoint is best, by which measure
+        step-00000100/
+            model.safetensors       weights and buffers, as `zoo.save` writes them
+            optimizer.safetensors   moments under canonical names
+            progress.json           step, epoch, loss scale, state of the callbacks
+
+Every file appears whole or not at all, a checkpoint as one folder. The order of the
+data, augmentation and dropout are functions of (seed, step), so a step number is all
+the position and random state that there is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .backend import Model, State
+from .errors import FileError
+from .recipe import Recipe
+from .weights import atomically, read_file, save, write_safetensors
+
+FORMAT_VERSION = 1
+_OWN = ("run.json", "recipe.json", "metrics.jsonl")
+
+
+class Checkpoint(NamedTuple):
+    """What a run goes on from."""
+
+    path: Path
+    weights: State
+    slots: State
+    progress: dict[str, Any]
+
+
+class Folder:
+    """The folder of one run."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    @property
+    def metrics(self) -> Path:
+        """The metrics file."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    def create(
+        self, about: Mapping[str, Any], recipe: Recipe, overwrite: bool = False
+    ) -> None:
+        """Begin a run here; refuse a folder that holds anything, unless asked.
+
+        `overwrite` removes an earlier run's files, and nothing else.
+        """
+        if (self.path / "run.json").exists() and overwrite:
+            shutil.rmtree(self.checkpoints, ignore_errors=True)
+            for name in _OWN:
+                (self.path / name).unlink(missing_ok=True)
+        elif self.path.exists() and (
+            not self.path.is_dir() or any(self.path.iterdir())
+        ):
+            what = "a run" if (self.path / "run.json").exists() else "something else"
+            raise FileError(
+                f"{self.path} holds {what} already: resume it, choose another folder,"
+                " or ask to overwrite a run."
+            )
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FileError(f"cannot make {self.path}: {error.strerror}.") from error
+        _write(self.path / "recipe.json", recipe.to_json())
+        facts = {"format_version": FORMAT_VERSION, **about}
+        _write(self.path / "run.json", json.dumps(facts, indent=2))
+
+    def about(self) -> dict[str, Any]:
+        """Return what run.json says."""
+        found = _read(self.path / "run.json")
+        if found.get("format_version") != FORMAT_VERSION:
+            raise FileError(
+                f"{self.path / 'run.json'} has format_version"
+                f" {found.get('format_version')}; this zoo reads {FORMAT_VERSION}."
+            )
+        return found
+
+    def recipe(self) -> Recipe:
+        """Return the run's recipe."""
+        _read(self.path / "recipe.json")
+        return Recipe.from_json((self.path / "recipe.json").read_text())
+
+    def steps(self) -> list[int]:
+        """Return the steps of all whole checkpoints, in order."""
+        if not self.checkpoints.is_dir():
+            return []
+        names = (p.name for p in self.checkpoints.iterdir() if p.is_dir())
+        tails = (n.removeprefix("step-") for n in names if n.startswith("step-"))
+        return sorted(int(t) for t in tails if t.isdecimal())
+
+    def at(self, step: int) -> Path:
+        """Return the path of the checkpoint of a step."""
+        return self.checkpoints / f"step-{step:08d}"
+
+    def best(self) -> dict[str, Any] | None:
+        """Return {"step", "monitor", "value"} of the best checkpoint, if there is."""
+        path = self.checkpoints / "best.json"
+        return _read(path) if path.exists() else None
+
+    def write(
+        self, model: Model, slots: State, progress: dict[str, Any], keep: int
+    ) -> Path:
+        """Write a checkpoint of the step in `progress`; drop all but the last `keep`.
+
+        The best one is kept, too: `progress["best"]` says which it is.
+        """
+        step, best = progress["step"], progress.get("best")
+        path = self.at(step)
+        try:
+            temporary = Path(tempfile.mkdtemp(dir=self.checkpoints, prefix=".step-"))
+        except OSError as error:
+            raise FileError(f"cannot write {path}: {error.strerror}.") from error
+        try:
+            save(model, temporary / "model.safetensors")
+            write_safetensors(slots, temporary / "optimizer.safetensors", {})
+            _write(temporary / "progress.json", json.dumps(progress, indent=2))
+            temporary.chmod(0o755)
+            if path.exists():  # written before: a folder cannot replace another
+                path.replace(temporary / "old")
+            temporary.replace(path)
+            shutil.rmtree(path / "old", ignore_errors=True)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        if best:
+            _write(self.checkpoints / "best.json", json.dumps(best))
+        for old in self.steps()[:-keep]:
+            if not best or old != best["step"]:
+                shutil.rmtree(self.at(old), ignore_errors=True)
+        return path
+
+    def read(self, step: int | None = None) -> Checkpoint:
+        """Return a checkpoint: of a step, or the last.
+
+        Raises FileError where there is none, or a file of it is damaged.
+        """
+        known = self.steps()
+        if not known or (step is not None and step not in known):
+            have = ", ".join(map(str, known)) or "none"
+            raise FileError(f"{self.path} has no such checkpoint; it has: {have}.")
+        path = self.at(known[-1] if step is None else step)
+        weights, _ = read_file(path / "model.safetensors")
+        slots, _ = read_file(path / "optimizer.safetensors")
+        return Checkpoint(path, weights, slots, _read(path / "progress.json"))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the metrics file; a half-written last line is left out."""
+        if not self.metrics.exists():
+            return []
+        rows = []
+        lines = self.metrics.read_text().splitlines()
+        for number, line in enumerate(lines, 1):
+            try:
+                rows.append({k: _number(v) for k, v in json.loads(line).items()})
+            except (ValueError, AttributeError):
+                if number < len(lines):
+                    raise FileError(
+                        f"{self.metrics}, line {number}, is not a JSON object: mend or"
+                        " remove that line."
+                    ) from None
+        return rows
+
+    def rewind(self, step: int) -> list[dict[str, Any]]:
+        """Drop the metrics of later steps; return those that stay."""
+        rows = [row for row in self.rows() if row["step"] <= step]
+        text = "".join(json.dumps(_plain(row)) + "\n" for row in rows)
+        _write(self.metrics, text)
+        for later in self.steps():
+            if later > step:
+                shutil.rmtree(self.at(later), ignore_errors=True)
+        for half in self.checkpoints.glob(".step-*"):  # left by a killed process
+            shutil.rmtree(half, ignore_errors=True)
+        return rows
+
+
+def _number(value: Any) -> Any:
+    return float(value) if value in ("NaN", "Infinity", "-Infinity") else value
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    names = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+    odd = {k: v for k, v in row.items() if isinstance(v, float) and not np.isfinite(v)}
+    return row | {k: names[str(v)] for k, v in odd.items()}
+
+
+def _write(path: Path, text: str) -> None:
+    atomically(path, lambda temporary: temporary.write_text(text))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise FileError(f"no such file: {path}; is {path.parent} the folder of a run?")
+    try:
+        found = json.loads(path.read_text())
+    except ValueError as error:
+        raise FileError(f"{path} is not JSON: {error}.") from None
+    if not isinstance(found, dict):
+        raise FileError(f"{path} must hold a JSON object.")
+    return found

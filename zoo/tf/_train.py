@@ -1,0 +1,252 @@
+"""The training step in Keras on TensorFlow: one tf.function, optionally XLA."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, ops
+
+from ..batch import Batch
+from ..errors import ConfigError
+from ..recipe import Recipe
+from ._dropout import counted, seeded
+from ._layers import Model, dtype_scope
+from ._optimizers import optimizer
+from ._run import LOSSES, _placed
+from ._weights import collect, held, natives, shapes, submodules, trainable
+
+_HALF = {"bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
+
+
+def _loss(kind: str, smoothing: float) -> Callable[[Any, Any], Any]:
+    if not smoothing:
+        return LOSSES[kind]
+
+    def smoothed(z: Any, t: Any) -> Any:
+        classes = z.shape[-1]
+        share = ops.convert_to_tensor(smoothing, z.dtype)
+        target = ops.one_hot(t, classes, dtype=z.dtype) * (1 - share) + share / classes
+        return ops.mean(ops.categorical_crossentropy(target, z, from_logits=True))
+
+    return smoothed
+
+
+class Trainer:
+    """Trains a model in place, one update at a time.
+
+    Args:
+        model: left with the `trainable` flags and dtype policies that it came with,
+            once `close` is called.
+        recipe: what to do; its schedule, length and data are the caller's.
+        loss: "cross_entropy", "bce" or "mse".
+        compile: let XLA compile the step.
+    """
+
+    def __init__(
+        self, model: Model, recipe: Recipe, loss: str, compile: bool = False
+    ) -> None:
+        self.model, self.recipe = model, recipe
+        self._loss = _loss(loss, recipe.label_smoothing)
+        self.variables, names = _unfrozen(model, recipe)
+        self._policies = [(m, m.dtype_policy) for m in model._flatten_layers()]
+        self._still = [
+            m
+            for name, m in submodules(model).items()
+            if isinstance(m, layers.BatchNormalization)
+            and recipe.frozen(f"{name}.running_mean")
+        ]
+        self._trainable = [m.trainable for m in self._still]
+        for m in self._still:
+            m.trainable = False
+        if half := _HALF.get(recipe.precision):
+            for m, _ in self._policies:
+                m.dtype_policy = keras.DTypePolicy(half)
+        self.dtype = model.dtype_policy.variable_dtype
+        with _placed(model), dtype_scope(self.dtype):
+            self.optimizer = optimizer(names, recipe, shapes(model))
+            self.optimizer.build(self.variables)
+            self.average = [
+                tf.Variable(v.value, trainable=False)
+                for v in self.variables
+                if recipe.ema is not None
+            ]
+        self._step = tf.function(
+            self._native_step, jit_compile=compile or None, autograph=False
+        )
+
+    def step(
+        self,
+        batches: Sequence[Batch],
+        lr: float,
+        keys: Sequence[int],
+        scale: float = 1.0,
+    ) -> tuple[float, bool]:
+        """Update the weights by the gradient of the mean loss over all batches.
+
+        Args:
+            batches: the parts of one batch, run one after the other.
+            lr: the learning rate.
+            keys: of the dropout masks, one for each part.
+            scale: of the loss, against underflow in fp16.
+
+        Returns:
+            The loss before the update, and whether there was one: not where the loss
+            (or with fp16 a gradient) is not finite.
+        """
+        with _placed(self.model):
+            loss, finite = self._step(
+                [
+                    (tuple(map(self._tensor, b.inputs)), self._tensor(b.targets))
+                    for b in batches
+                ],
+                tf.constant(lr, self.dtype),
+                tf.constant(keys, tf.uint32),
+                tf.constant(scale, self.dtype),
+            )
+        return float(loss), bool(finite)
+
+    def _tensor(self, array: np.ndarray) -> tf.Tensor:
+        kinds = {"f": self.dtype, "i": "int32", "u": "int32"}
+        return tf.convert_to_tensor(
+            array.astype(kinds.get(array.dtype.kind, array.dtype), copy=False)
+        )
+
+    def _native_step(self, batches: Any, lr: Any, keys: Any, scale: Any) -> Any:
+        # Keras's functional ops look at floatx for what they promote to
+        with dtype_scope(self.model.dtype_policy):
+            loss, grads = self._gradients(batches, keys, scale)
+            finite = tf.math.is_finite(loss)
+            if self.recipe.precision == "fp16":
+                grads = [g / scale for g in grads]
+                whole = [tf.reduce_all(tf.math.is_finite(g)) for g in grads]
+                finite = tf.reduce_all([finite, *whole])
+            self.optimizer.learning_rate.assign(lr)
+            tf.cond(finite, lambda: self._update(grads), lambda: None)
+        return loss, finite
+
+    def _gradients(self, batches: Any, keys: Any, scale: Any) -> tuple[Any, list[Any]]:
+        kind = counted if self.recipe.deterministic_dropout else seeded
+        weights = [v.value for v in self.variables]
+        count = sum(targets.shape[0] for _, targets in batches)
+        total, sums = tf.zeros((), self.dtype), None
+        for i, (xs, targets) in enumerate(batches):
+            share = targets.shape[0] / count
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(weights)
+                with kind(self.model, keys[i]):
+                    outputs = self.model(*xs, training=True)
+                loss = self._loss(tf.cast(outputs, self.dtype), targets) * share
+                scaled = loss * scale
+            grads = tape.gradient(
+                scaled, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
+            )
+            grads = [tf.convert_to_tensor(g) for g in grads]  # embeddings' are sparse
+            sums = grads if sums is None else [a + g for a, g in zip(sums, grads)]
+            total += loss
+        return total, sums or []
+
+    def _update(self, grads: list[Any]) -> None:
+        if (most := self.recipe.clip_value) is not None:
+            most = tf.constant(most, self.dtype)
+            grads = [tf.clip_by_value(g, -most, most) for g in grads]
+        if (longest := self.recipe.clip_norm) is not None:
+            # not tf.clip_by_global_norm, which multiplies by the norm's inverse
+            norm = tf.linalg.global_norm(grads)
+            factor = tf.minimum(tf.constant(longest, self.dtype) / norm, 1)
+            grads = [g * factor for g in grads]
+        first = ops.equal(self.optimizer.iterations, 0)
+        self.optimizer.apply(grads, self.variables)
+        if self.recipe.ema is not None:
+            rest = tf.constant(1 - self.recipe.ema, self.dtype)
+            mix = tf.where(first, tf.ones_like(rest), rest)
+            for mean, v in zip(self.average, self.variables):
+                mean.assign_add(mix * (v.value - mean))
+
+    def sync(self) -> None:
+        """Bring the model up to date: here it always is."""
+
+    def slots(self) -> dict[str, np.ndarray]:
+        """Return the optimizer's state: `exp_avg/conv1.weight`, scalars by name."""
+        updates = float(self.optimizer.iterations.numpy())
+        found = {"step": np.array(updates)}
+        slots = {k: list(v) for k, v in self.optimizer.slots.items()}
+        for product in slots.pop("mu_product", [])[:1]:
+            found["mu_product"] = product.numpy().astype(np.float64)
+        if self.average and updates:
+            slots["ema"] = self.average
+        for slot, values in slots.items():
+            arrays = {id(v): s.numpy() for v, s in zip(self.variables, values)}
+            state = collect(
+                self.model,
+                lambda v, a=arrays: a.get(id(v), np.zeros(v.shape, np.float32)),
+                trainable=True,
+            )
+            found |= {
+                f"{slot}/{k}": a for k, a in state.items() if not self.recipe.frozen(k)
+            }
+        return {k: np.array(a) for k, a in found.items()}
+
+    def restore(self, slots: Mapping[str, np.ndarray]) -> None:
+        """Go on from the model's weights and what `slots` of any room returned.
+
+        Nothing in `slots` is the beginning of a run.
+        """
+        self.optimizer.iterations.assign(int(slots.get("step", 0)))
+        for product in self.optimizer.slots.get("mu_product", []):
+            product.assign(slots.get("mu_product", 1.0))
+        targets: dict[str, Any] = dict(self.optimizer.slots)
+        if self.average and any(k.startswith("ema/") for k in slots):
+            targets["ema"] = self.average
+        learned, known = trainable(self.model), shapes(self.model)
+        for slot, values in targets.items():
+            if slot == "mu_product":
+                continue
+            state = {
+                k: slots.get(f"{slot}/{k}", np.zeros(known[k], self.dtype))
+                for k in learned
+            }
+            arrays = {id(v): a for v, a in natives(self.model, state)}
+            for v, value in zip(self.variables, values):
+                value.assign(np.ascontiguousarray(arrays[id(v)]))
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Let the model hold the averaged weights while the block runs."""
+        kept = [v.numpy() for v in self.variables] if self.average else []
+        for v, mean in zip(self.variables, self.average):
+            v.assign(mean)
+        try:
+            yield
+        finally:
+            for v, value in zip(self.variables, kept):
+                v.assign(value)
+
+    def close(self) -> None:
+        """Give the model its own policies and `trainable` flags back."""
+        for m, policy in self._policies:
+            m.dtype_policy = policy
+        for m, flag in zip(self._still, self._trainable):
+            m.trainable = flag
+
+
+def _unfrozen(
+    model: Model, recipe: Recipe
+) -> tuple[list[keras.Variable], list[tuple[str, ...]]]:
+    """Return the variables to train, and the canonical names each holds."""
+    variables, held_names = [], []
+    for variable, names in held(model):
+        kinds = {(recipe.frozen(n), recipe.lr_factor(n)) for n in names}
+        if len(kinds) > 1:
+            raise ConfigError(
+                f"Keras holds {' and '.join(names)} in one variable: give them the same"
+                " freeze and lr_groups."
+            )
+        if variable.trainable and not recipe.frozen(names[0]):
+            variables.append(variable)
+            held_names.append(names)
+    return variables, held_names

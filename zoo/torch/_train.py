@@ -1,0 +1,206 @@
+"""The training step in PyTorch: eager, or through torch.compile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..batch import Batch
+from ..recipe import Recipe
+from ._dropout import counted, seeded
+from ._optimizers import optimizer
+from ._run import LOSSES, _classes_first, _native
+from ._weights import _tensors, submodules, to_numpy
+
+_HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def _loss(kind: str, smoothing: float) -> Callable[[Tensor, Tensor], Tensor]:
+    if not smoothing:
+        return LOSSES[kind]
+    return lambda z, t: F.cross_entropy(_classes_first(z), t, label_smoothing=smoothing)
+
+
+class Trainer:
+    """Trains a model in place, one update at a time.
+
+    Args:
+        model: left in the mode and with the `requires_grad` that it came with, once
+            `close` is called.
+        recipe: what to do; its schedule, length and data are the caller's.
+        loss: "cross_entropy", "bce" or "mse".
+        compile: run the model through torch.compile.
+    """
+
+    def __init__(
+        self, model: nn.Module, recipe: Recipe, loss: str, compile: bool = False
+    ) -> None:
+        self.model, self.recipe = model, recipe
+        self._call: Any = torch.compile(model) if compile else model
+        self._loss = _loss(loss, recipe.label_smoothing)
+        self._modes = {m: m.training for m in model.modules()}
+        tensors = _tensors(model)
+        self._learned = {n: p for n, p in tensors.items() if p.requires_grad}
+        self.weights = {n: p for n, p in self._learned.items() if not recipe.frozen(n)}
+        for name, p in self._learned.items():
+            p.requires_grad_(name in self.weights)
+        self.optimizer = optimizer(self.weights, recipe)
+        self.average: dict[str, Tensor] | None = None
+        self.updates = 0
+        model.train()
+        for name, m in submodules(model).items():
+            if isinstance(m, nn.BatchNorm2d | nn.BatchNorm1d):
+                m.train(not recipe.frozen(f"{name}.running_mean"))
+
+    def step(
+        self,
+        batches: Sequence[Batch],
+        lr: float,
+        keys: Sequence[int],
+        scale: float = 1.0,
+    ) -> tuple[float, bool]:
+        """Update the weights by the gradient of the mean loss over all batches.
+
+        Args:
+            batches: the parts of one batch, run one after the other.
+            lr: the learning rate.
+            keys: of the dropout masks, one for each part.
+            scale: of the loss, against underflow in fp16.
+
+        Returns:
+            The loss before the update, and whether there was one: not where the loss
+            (or with fp16 a gradient) is not finite.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr * group["factor"]
+        self.optimizer.zero_grad(set_to_none=True)
+        count = sum(b.size for b in batches)
+        total = torch.zeros((), dtype=torch.float64)
+        for batch, key in zip(batches, keys):
+            xs = [_native(x, self.model) for x in batch.inputs]
+            with self._dropout(key), self._precision(xs[0].device.type):
+                outputs = self._call(*xs)
+            dtype = next(self.model.parameters()).dtype
+            loss = self._loss(outputs.to(dtype), _native(batch.targets, self.model))
+            loss = loss * (batch.size / count)
+            (loss * scale).backward()
+            total += loss.detach().cpu()
+        return total.item(), math.isfinite(total.item()) and self._update(scale)
+
+    def _dropout(self, key: int) -> AbstractContextManager[Any]:
+        kind = counted if self.recipe.deterministic_dropout else seeded
+        return kind(self.model, key)
+
+    def _precision(self, device: str) -> AbstractContextManager[Any]:
+        half = _HALF.get(self.recipe.precision)
+        return torch.autocast(device, half) if half else nullcontext()
+
+    @torch.no_grad()
+    def _update(self, scale: float) -> bool:
+        weights = list(self.weights.values())
+        for p in weights:
+            if p.grad is None:  # the loss does not see it
+                p.grad = torch.zeros_like(p)
+        grads = [p.grad for p in weights if p.grad is not None]
+        if self.recipe.precision == "fp16":
+            torch._foreach_div_(grads, scale)
+            if not all(torch.isfinite(g).all() for g in grads):
+                return False
+        self._clip(weights, grads)
+        self.optimizer.step()
+        self.updates += 1
+        if self.recipe.ema is not None:
+            if self.average is None:
+                self.average = {n: p.detach().clone() for n, p in self.weights.items()}
+            else:
+                averages = list(self.average.values())
+                torch._foreach_lerp_(averages, weights, 1 - self.recipe.ema)
+        return True
+
+    def _clip(self, weights: list[Tensor], grads: list[Tensor]) -> None:
+        if self.recipe.clip_value is not None:
+            nn.utils.clip_grad_value_(weights, self.recipe.clip_value)
+        if (longest := self.recipe.clip_norm) is not None:
+            norm = nn.utils.get_total_norm(grads)
+            # PyTorch divides by the norm + 1e-6: taken off beforehand
+            nn.utils.clip_grads_with_norm_(weights, longest, norm - 1e-6)
+
+    def sync(self) -> None:
+        """Bring the model up to date: here it always is."""
+
+    def slots(self) -> dict[str, np.ndarray]:
+        """Return the optimizer's state: `exp_avg/conv1.weight`, scalars by name."""
+        found = {"step": np.array(float(self.updates))}
+        for name, p in self.weights.items():
+            for slot, value in self.optimizer.state[p].items():
+                if slot == "mu_product":
+                    found[slot] = to_numpy(value).astype(np.float64)
+                elif slot != "step" and isinstance(value, Tensor):
+                    found[f"{slot}/{name}"] = to_numpy(value).copy()
+        for name, value in (self.average or {}).items():
+            found[f"ema/{name}"] = to_numpy(value).copy()
+        return found
+
+    @torch.no_grad()
+    def restore(self, slots: Mapping[str, np.ndarray]) -> None:
+        """Go on from the model's weights and what `slots` of any room returned.
+
+        Nothing in `slots` is the beginning of a run.
+        """
+        self.optimizer = optimizer(self.weights, self.recipe)
+        self.updates = int(slots.get("step", 0))
+        fused = self.optimizer.defaults.get("fused", False)
+        for name, p in self.weights.items():
+            state: dict[str, Any] = {}
+            for key, array in slots.items():
+                slot, _, of = key.partition("/")
+                if (of == name and slot != "ema") or key == "mu_product":
+                    state[slot] = _tensor(array, p)
+            if state:
+                device = p.device if fused else None
+                state["step"] = torch.tensor(float(self.updates), device=device)
+                self.optimizer.state[p] = state
+        self.average = None
+        if self.recipe.ema is not None and any(k.startswith("ema/") for k in slots):
+            self.average = {
+                n: _tensor(slots[f"ema/{n}"], p) for n, p in self.weights.items()
+            }
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Let the model hold the averaged weights while the block runs."""
+        if self.average is None:
+            yield
+            return
+        kept = {n: p.detach().clone() for n, p in self.weights.items()}
+        self._put(self.average)
+        try:
+            yield
+        finally:
+            self._put(kept)
+
+    @torch.no_grad()
+    def _put(self, values: Mapping[str, Tensor]) -> None:
+        for name, p in self.weights.items():
+            p.copy_(values[name])
+
+    def close(self) -> None:
+        """Give the model its own mode and `requires_grad` back."""
+        for m, training in self._modes.items():
+            m.training = training
+        for p in self._learned.values():
+            p.requires_grad_(True)
+        self.optimizer.zero_grad(set_to_none=True)
+
+
+def _tensor(array: np.ndarray, like: Tensor) -> Tensor:
+    # torch.tensor keeps NumPy's strides, and fused optimizers take no notice of them
+    solid = np.ascontiguousarray(array)
+    return torch.tensor(solid, dtype=like.dtype, device=like.device)
