@@ -169,7 +169,7 @@ def test_keras_applications_resnet50():
         assert abs(y - expected).max() < 1e-4 * abs(expected).max(), backend
 
 
-def test_hugging_face_gpt2():
+def test_hugging_face_gpt2(torchvision):  # transformers imports it
     """Names and layouts of HF's file, outputs of its class, in every room."""
     from transformers import GPT2Config, GPT2LMHeadModel
 

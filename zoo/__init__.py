@@ -10,7 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .callbacks import Callback as Callback
+    from .datasets import Dataset as Dataset
     from .errors import ZooError as ZooError
+    from .generation import generate as generate
     from .models import build as build
     from .models import count_parameters as count_parameters
     from .models import example_inputs as example_inputs
@@ -18,9 +21,14 @@ if TYPE_CHECKING:
     from .models import trace as trace
     from .parity import Report as Report
     from .parity import check as check
+    from .recipe import Recipe as Recipe
     from .registry import backend_of as backend_of
     from .registry import config as config
     from .registry import list_models as list_models
+    from .train import History as History
+    from .train import evaluate as evaluate
+    from .train import fit as fit
+    from .train import resume as resume
     from .weights import convert as convert
     from .weights import load as load
     from .weights import load_state as load_state
@@ -31,6 +39,9 @@ __version__ = "0.1.0"
 
 _HOME = {
     "ZooError": "errors",
+    "Callback": "callbacks",
+    "Dataset": "datasets",
+    "generate": "generation",
     "build": "models",
     "count_parameters": "models",
     "example_inputs": "models",
@@ -38,9 +49,14 @@ _HOME = {
     "trace": "models",
     "Report": "parity",
     "check": "parity",
+    "Recipe": "recipe",
     "backend_of": "registry",
     "config": "registry",
     "list_models": "registry",
+    "History": "train",
+    "evaluate": "train",
+    "fit": "train",
+    "resume": "train",
     "convert": "weights",
     "load": "weights",
     "load_state": "weights",

@@ -61,28 +61,37 @@ def _rotate(arrays: _Arrays, seed: int, name: str) -> _Arrays:
     rows = cos * y - sin * x + (height - 1) / 2
     columns = sin * y + cos * x + (width - 1) / 2
 
-    top, left = np.floor(rows).astype(int), np.floor(columns).astype(int)
-    down = (rows - top).astype(images.dtype)[..., None]
-    right = (columns - left).astype(images.dtype)[..., None]
-    upper = _look_up(images, top, left) * (1 - right)
-    upper += _look_up(images, top, left + 1) * right
-    lower = _look_up(images, top + 1, left) * (1 - right)
-    lower += _look_up(images, top + 1, left + 1) * right
-    nearest = np.rint(rows).astype(int), np.rint(columns).astype(int)
-    turned = upper * (1 - down) + lower * down
-    return [turned, *(_look_up(mask, *nearest) for mask in masks)]
+    top, left = np.floor(rows), np.floor(columns)
+    down, right = ((rows - top)[..., None], (columns - left)[..., None])
+    down, right = (np.repeat(w, images.shape[3], 3) for w in (down, right))
+    down, right = down.astype(images.dtype), right.astype(images.dtype)
+    corner, shift = _place(top, left, images.shape), width + 4
+    x = _padded(images)
+    upper, lower = x.take(corner, 0), x.take(corner + shift, 0)
+    upper += (x.take(corner + 1, 0) - upper) * right
+    lower += (x.take(corner + shift + 1, 0) - lower) * right
+    upper += (lower - upper) * down
+    nearest = _place(np.rint(rows), np.rint(columns), images.shape)
+    return [upper, *(_padded(mask).take(nearest, 0) for mask in masks)]
 
 
-def _look_up(x: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return x[n, rows[n, i, j], columns[n, i, j]], 0 outside: (N, H, W, …)."""
+# Two zeros stand on each side, so that whatever lies outside can be taken from there.
+
+
+def _padded(x: np.ndarray) -> np.ndarray:
+    """Return all pixels (N * (H + 4) * (W + 4), …) in a row."""
     count, height, width = x.shape[:3]
-    padded = np.zeros((count, height + 2, width + 2, *x.shape[3:]), x.dtype)
-    padded[:, 1:-1, 1:-1] = x
-    rows = np.clip(rows + 1, 0, height + 1)
-    columns = np.clip(columns + 1, 0, width + 1)
-    rows += np.arange(count)[:, None, None] * (height + 2)
-    places = rows * (width + 2) + columns
-    return padded.reshape(-1, *x.shape[3:]).take(places, 0)
+    padded = np.zeros((count, height + 4, width + 4, *x.shape[3:]), x.dtype)
+    padded[:, 2:-2, 2:-2] = x
+    return padded.reshape(-1, *x.shape[3:])
+
+
+def _place(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return where pixels (N, H, W) stand in `_padded`; the next on each side, too."""
+    count, height, width = shape[:3]
+    first = np.arange(count)[:, None, None] * (height + 4)
+    rows = np.clip(rows, -2, height).astype(int) + (first + 2)
+    return rows * (width + 4) + (np.clip(columns, -2, width).astype(int) + 2)
 
 
 # By name, in the order in which they are applied.

@@ -26,10 +26,9 @@ from .errors import (
 from .measure import has_nan
 from .recipe import MONITORS
 from .registry import room_of
-from .weights import state as weights_of
 
 if TYPE_CHECKING:
-    from .train import Run
+    from .loop import Run
 
 Row = Mapping[str, Any]  # {"split": "train", "step": 1, "epoch": 0, "loss": 2.3, …}
 
@@ -331,30 +330,16 @@ class LRLogger(Callback):
 class NaNGuard(Callback):
     """Stops the run when the training loss is not finite, and says where it began.
 
-    The batch is run once more (dropout off), and the first layer whose output is not
-    finite is named. But a step whose loss is NaN may have made NaN of all weights, and
-    then every layer would look guilty: of such a run it is named only with
-    `keep_weights`.
-
-    Args:
-        keep_weights: copy the weights at every step, so that the batch can be run
-            through those before the step. Costs what reading all weights costs.
+    A step with such a loss changes no weight. So the batch is run once more (dropout
+    off, in the model's own dtype), and the first layer whose output is not finite is
+    named.
 
     Raises:
         TrainingDiverged: with the step, the layer, and the last checkpoint.
     """
 
-    def __init__(self, keep_weights: bool = False) -> None:
-        self.keep_weights = keep_weights
-        self._before: dict[str, Any] = {}
-
-    def begin(self, run: Run) -> None:
-        if self.keep_weights:
-            self._before = weights_of(run.model)
-
     def trained(self, run: Run, row: Row) -> None:
         if math.isfinite(row["loss"]):
-            self.begin(run)
             return
         checkpoint = run.last_checkpoint or "none"
         raise TrainingDiverged(
@@ -365,26 +350,18 @@ class NaNGuard(Callback):
     def _where(self, run: Run) -> str:
         batch, model = run.batch, run.model
         assert batch is not None  # a step has been done
-        here = room_of(model)
         for name, arrays in (("inputs", batch.inputs), ("targets", (batch.targets,))):
             if has_nan(arrays):
                 return f"the {name} of this batch hold NaN or infinity"
-        weights = weights_of(model)
-        learned = [n for n in here.trainable(model) if not run.recipe.frozen(n)]
-        if self.keep_weights:
-            here.write(model, self._before)
-        elif all(has_nan(weights[name]) for name in learned):
-            return (
-                "it has spread to all weights; to learn from which layer, go on from"
-                " the checkpoint with NaNGuard(keep_weights=True)"
-            )
-        calls = here.trace(model, batch.inputs, training=True)
-        here.write(model, weights)
-        for call in calls:
+        here = room_of(model)
+        for call in here.trace(model, batch.inputs, training=True):
             if has_nan(call.own):
                 layer = f"{call.name!r} ({call.kind})" if call.name else "the model"
                 return (
                     f"the first output that is not finite is that of {layer}; a lower"
                     " learning rate or clip_norm may help"
                 )
-        return "all layers' outputs are finite, so it arose in the loss itself"
+        return (
+            f"all layers' outputs are finite in {here.dtype_of(model)}, so it arose in"
+            " the loss, or in a lower precision"
+        )

@@ -74,9 +74,9 @@ def lr_find(
     recipe = (recipe or Recipe()).override(
         schedule="constant", epochs=None, steps=steps, patience=None
     )
-    dataset = as_dataset(data, model.config, recipe)
-    _check(model, recipe)
     loss = loss_of(model, recipe)
+    dataset = as_dataset(data, model.config, recipe, loss)
+    _check(model, recipe)
     watch, kept = _Watch(steps), state(model)
     loop = _Rise(model, dataset, recipe, loss, (), None, None, 1, False)
     loop.rates = np.geomspace(low, high, steps)

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import asdict, dataclass, fields, replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from .errors import ConfigError, did_you_mean
+from .errors import ConfigError, FileError, did_you_mean
 
 LOSSES = ("auto", "cross_entropy", "bce", "mse")
 SCHEDULES = (
@@ -277,6 +279,20 @@ class Recipe:
     def to_json(self) -> str:
         """Return the recipe as JSON."""
         return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Self:
+        """Return the recipe in a JSON file.
+
+        Raises FileError where there is none, ConfigError for what is no recipe.
+        """
+        try:
+            return cls.from_json(Path(path).read_text())
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no text"
+            raise FileError(f"cannot read the recipe {path}: {reason}.") from None
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
 
     @classmethod
     def from_json(cls, text: str) -> Self:

@@ -25,9 +25,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from .backend import Model, State
+from .callbacks import json_line
 from .errors import FileError
 from .recipe import Recipe
 from .weights import atomically, read_file, save, write_safetensors
@@ -100,8 +99,7 @@ class Folder:
 
     def recipe(self) -> Recipe:
         """Return the run's recipe."""
-        _read(self.path / "recipe.json")
-        return Recipe.from_json((self.path / "recipe.json").read_text())
+        return Recipe.read(self.path / "recipe.json")
 
     def steps(self) -> list[int]:
         """Return the steps of all whole checkpoints, in order."""
@@ -185,7 +183,7 @@ class Folder:
     def rewind(self, step: int) -> list[dict[str, Any]]:
         """Drop the metrics of later steps; return those that stay."""
         rows = [row for row in self.rows() if row["step"] <= step]
-        text = "".join(json.dumps(_plain(row)) + "\n" for row in rows)
+        text = "".join(map(json_line, rows))
         _write(self.metrics, text)
         for later in self.steps():
             if later > step:
@@ -197,12 +195,6 @@ class Folder:
 
 def _number(value: Any) -> Any:
     return float(value) if value in ("NaN", "Infinity", "-Infinity") else value
-
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    names = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-    odd = {k: v for k, v in row.items() if isinstance(v, float) and not np.isfinite(v)}
-    return row | {k: names[str(v)] for k, v in odd.items()}
 
 
 def _write(path: Path, text: str) -> None:

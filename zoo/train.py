@@ -68,7 +68,8 @@ def fit(
         TrainingDiverged: when the loss is not finite.
     """
     recipe = recipe or Recipe()
-    dataset = as_dataset(data, model.config, recipe)
+    loss = loss_of(model, recipe)
+    dataset = as_dataset(data, model.config, recipe, loss)
     _check(model, recipe)
     for name, value in (("keep", keep), ("checkpoint_every", checkpoint_every)):
         if value is not None and (type(value) is not int or value < 1):
@@ -86,7 +87,7 @@ def fit(
         model,
         dataset,
         recipe,
-        loss_of(model, recipe),
+        loss,
         callbacks,
         folder,
         checkpoint_every,
@@ -95,10 +96,10 @@ def fit(
     ).run(checkpoint)
 
 
-def as_dataset(data: Data, config: Any, recipe: Recipe) -> Dataset:
+def as_dataset(data: Data, config: Any, recipe: Recipe, loss: str) -> Dataset:
     """Return data fitted to a config, from whatever `fit` takes."""
     if isinstance(data, str):
-        return load_dataset(data, config, seed=recipe.seed)
+        return load_dataset(data, config, seed=recipe.seed, loss=loss)
     if isinstance(data, tuple) and len(data) == 2:
         return from_arrays(*data)
     if isinstance(data, Dataset):
@@ -192,9 +193,9 @@ def evaluate(
         recipe: gives loss and seed of the split; None is `Recipe()`.
     """
     recipe = recipe or Recipe()
-    dataset = as_dataset(data, model.config, recipe)
-    examples = dataset.train if isinstance(data, tuple) else dataset.test
     loss = loss_of(model, recipe)
+    dataset = as_dataset(data, model.config, recipe, loss)
+    examples = dataset.train if isinstance(data, tuple) else dataset.test
     return measure(model, dataset, examples, loss, batch_size)
 
 

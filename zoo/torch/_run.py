@@ -89,12 +89,18 @@ def dtype_of(model: nn.Module) -> str:
 def _native(array: np.ndarray, model: nn.Module) -> Tensor:
     """Return an input as this room takes it: NCHW, the model's dtype and device."""
     first = next(model.parameters())
-    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    tensor = _from_numpy(array)
     if tensor.ndim == 4:
         tensor = tensor.permute(0, 3, 1, 2).contiguous()
     if tensor.is_floating_point():
         return tensor.to(first.device, first.dtype)
     return tensor.to(first.device, None if tensor.dtype == torch.bool else torch.int64)
+
+
+def _from_numpy(array: np.ndarray) -> Tensor:
+    # PyTorch knows no read-only memory, and warns; it needs positive strides
+    array = np.require(array, requirements=("C", "W"))
+    return torch.from_numpy(array)
 
 
 def _outside(tensor: Tensor) -> np.ndarray:
@@ -243,7 +249,7 @@ def trace(
 
 
 def _inside(array: np.ndarray, like: Any) -> Tensor:
-    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    tensor = _from_numpy(array)
     if tensor.ndim == 4:
         tensor = tensor.permute(0, 3, 1, 2).contiguous()
     return tensor.to(like.device, like.dtype)
