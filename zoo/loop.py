@@ -17,7 +17,7 @@ import numpy as np
 
 from . import masks
 from .backend import Model, Trainer
-from .batch import Batch, Split
+from .batch import Batch, Split, check_shares, split
 from .batches import Batches
 from .callbacks import Callback, EarlyStopping, JSONLines, NaNGuard
 from .datasets import Dataset
@@ -128,6 +128,8 @@ class Loop:
         checkpoint_every: int | None,
         keep: int,
         compile: bool,
+        parallel: bool = False,
+        first: bool = True,
     ) -> None:
         self.model, self.data, self.recipe = model, data, recipe
         self.loss = loss
@@ -139,7 +141,11 @@ class Loop:
         steps = recipe.length(self.batches.steps_per_epoch)
         self.evaluate_every = recipe.evaluate_every or self.batches.steps_per_epoch
         self.rates = recipe.curve(steps)
-        self.trainer = room_of(model).Trainer(model, recipe, self.loss, compile)
+        self.first = first  # of several processes: it alone writes and calls back
+        self.trainer = room_of(model).Trainer(
+            model, recipe, self.loss, compile, parallel
+        )
+        check_shares(self._least(steps), self.trainer.fewest)
         self.live = Run(self.trainer, model, data, recipe, steps)
         self.live.folder = folder.path if folder else None
         self.watch = _Watch(recipe.monitor)
@@ -153,7 +159,15 @@ class Loop:
                 recipe.monitor, patience=recipe.patience, min_delta=recipe.min_delta
             )
             self.callbacks.append(stop)
-        self.callbacks += [*callbacks, NaNGuard()]
+        self.callbacks += callbacks
+        self.callbacks = [*(self.callbacks if first else ()), NaNGuard()]
+
+    def _least(self, steps: int) -> int:
+        """Return how many examples the smallest part of any batch has."""
+        size, epoch = self.batches.batch_size, self.batches.steps_per_epoch
+        if steps >= epoch:
+            size = len(self.data.train) - size * (epoch - 1)
+        return size // min(size, self.recipe.accumulate)
 
     def run(self, checkpoint: Checkpoint | None) -> History:
         """Train to the end; go on from a checkpoint if there is one."""
@@ -167,7 +181,7 @@ class Loop:
                 begun.append(callback)
                 callback.begin(live)
             for batch in stream:
-                if history.stopped:
+                if self._stopped():
                     break
                 self._step(batch)
                 due = self._evaluate()
@@ -183,11 +197,23 @@ class Loop:
             self.trainer.close()
         return history
 
+    def _stopped(self) -> bool:
+        """Return whether to end now: of several processes the first one says."""
+        reason = self.live.history.stopped
+        if not self.trainer.lead([reason is not None])[0]:
+            reason = None
+        elif reason is None:
+            reason = "the first process ended the run"
+        self.live.history.stopped = reason
+        return reason is not None
+
     def _step(self, batch: Batch) -> None:
         live, recipe = self.live, self.recipe
         begin = time.perf_counter()
         parts = split(batch, recipe.accumulate)
-        keys = [masks.step_key(recipe.seed, live.step, i) for i in range(len(parts))]
+        keys = [
+            masks.step_key(recipe.seed, live.step + 1, i) for i in range(len(parts))
+        ]
         lr = float(self.rates[live.step]) * self.factor
         live.batch = batch
         loss, finite = self.trainer.step(parts, lr, keys, self.scale.value)
@@ -211,6 +237,7 @@ class Loop:
         self.trainer.sync()
         with self.trainer.averaged():
             found = measure(self.model, self.data, self.data.test, self.loss)
+        found = dict(zip(found, self.trainer.lead(list(found.values()))))
         epoch = (live.step - 1) // self.batches.steps_per_epoch
         row = {"split": "test", "step": live.step, "epoch": epoch, **found}
         if recipe.monitor not in row:
@@ -231,6 +258,9 @@ class Loop:
     def _save(self) -> None:
         live, folder = self.live, self.folder
         if folder is None or live.last_checkpoint == folder.at(live.step):
+            return
+        if not self.first:
+            live.last_checkpoint = folder.at(live.step)
             return
         progress = {
             "step": live.step,
@@ -274,18 +304,11 @@ class Loop:
             )
         self.trainer.restore(checkpoint.slots)
         live.last_checkpoint = checkpoint.path
-        live.history.rows = self.folder.rewind(live.step)
-
-
-def split(batch: Batch, parts: int) -> list[Batch]:
-    """Return a batch in parts, none of them empty, in order."""
-    if parts == 1:
-        return [batch]
-    cuts = np.array_split(np.arange(batch.size), min(parts, batch.size))
-    return [
-        Batch(tuple(x[c[0] : c[-1] + 1] for x in batch.inputs), batch.targets[c])
-        for c in cuts
-    ]
+        if self.first:
+            live.history.rows = self.folder.rewind(live.step)
+        else:
+            rows = self.folder.rows()
+            live.history.rows = [row for row in rows if row["step"] <= live.step]
 
 
 def measure(

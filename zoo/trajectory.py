@@ -197,7 +197,7 @@ class _Proof:
         return Track(np.array(losses), self._outputs(label), first, half, last)
 
     def _step(self, trainer: Trainer, number: int) -> float:
-        key = masks.step_key(self.recipe.seed, number, 0)
+        key = masks.step_key(self.recipe.seed, number + 1, 0)
         batch, lr = self.batches[number], float(self.curve[number])
         return trainer.step([batch], lr, [key])[0]
 

@@ -164,7 +164,7 @@ def write_safetensors(
     from safetensors.numpy import save_file
 
     # safetensors writes the memory of an array whatever its strides
-    solid = {k: np.ascontiguousarray(v) for k, v in tensors.items()}
+    solid = {k: np.asarray(v, order="C") for k, v in tensors.items()}
     atomically(path, lambda temporary: save_file(solid, temporary, metadata))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
 @_options.batch
 @_options.seed
 @click.option("--device", help="cpu, cuda, cuda:1, gpu:0 …")
+@click.option("--train", is_flag=True, help="Also prove that training is the same.")
+@click.option(
+    "--steps",
+    type=click.IntRange(min=2),
+    default=50,
+    show_default=True,
+    help="Length of the run with --train.",
+)
+@click.option("--recipe", type=click.Path(path_type=Path), help="JSON, for --train.")
 @_options.changes
 @_options.as_json
 @click.pass_context
@@ -35,6 +45,9 @@ def command(
     batch: int,
     seed: int,
     device: str | None,
+    train: bool,
+    steps: int,
+    recipe: Path | None,
     changes: Sequence[str],
     as_json: bool,
 ) -> None:
@@ -49,6 +62,11 @@ def command(
 
     from ..parity import check
 
+    how: Any = train
+    if recipe is not None:
+        from ..recipe import Recipe
+
+        how = Recipe.read(recipe)
     rooms = _options.comparable(backends)
     console = _terminal.stdout()
     reports: list[Report] = []
@@ -65,6 +83,8 @@ def command(
                 batch=batch,
                 seed=seed,
                 device=device,
+                train=how,
+                steps=steps,
                 progress=tell,
             )
         report.subject = name + (" (small)" if small else "")

@@ -1,0 +1,134 @@
+"""A run killed at any moment goes on exactly as if nothing had happened."""
+
+import json
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+import zoo
+from zoo.errors import FileError
+from zoo.recipe import Recipe
+from zoo.runs import Folder
+
+RECIPE = Recipe(
+    optimizer="adamw", lr=3e-3, schedule="cosine", steps=24, batch_size=100, ema=0.9
+)
+CONFIG = {"in_features": 64, "hidden": (16,), "dropout": 0.2}
+
+# Where SIGKILL strikes: (what is called, at which call).
+MOMENTS = {
+    "a checkpoint's weights half written": ("safetensors.numpy.save_file", 3),
+    "before the checkpoint gets its name": ("zoo.runs.Path.replace", 8),
+    "before best.json": ("zoo.runs._write", 6),
+    "while old checkpoints go": ("zoo.runs.shutil.rmtree", 7),
+    "in the midst of a line of metrics": ("zoo.callbacks.json_line", 14),
+    "in the midst of a step": ("zoo.loop.split", 18),
+}
+SCRIPT = """
+    import importlib, os, signal, sys
+    import zoo
+    from zoo.recipe import Recipe
+    folder, recipe, where, count = sys.argv[1:]
+    module, _, name = where.rpartition(".")
+    holder = sys.modules.get(module) or importlib.import_module("zoo.loop")
+    try:
+        holder = importlib.import_module(module)
+    except ModuleNotFoundError:
+        parent, _, attribute = module.rpartition(".")
+        holder = getattr(importlib.import_module(parent), attribute)
+    real, calls = getattr(holder, name), 0
+    def struck(*args, **kwargs):
+        global calls
+        calls += 1
+        if calls == int(count):
+            if name == "json_line":  # half a line is on the disk already
+                with open(folder + "/metrics.jsonl", "a") as file:
+                    file.write(real(*args, **kwargs)[:20])
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*args, **kwargs)
+    setattr(holder, name, struck)
+    model = zoo.build("mlp", {backend!r}, **{config!r})
+    zoo.fit(
+        model, "digits", Recipe.from_json(recipe), out=folder, checkpoint_every=5, keep=2
+    )
+    print("not struck")
+"""
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """Return the losses of the run that nobody disturbs, by backend."""
+    return {
+        backend: zoo.fit(zoo.build("mlp", backend, **CONFIG), "digits", RECIPE).losses
+        for backend in ("torch", "jax")
+    }
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_and_resumed_is_the_same_run(moment, whole, tmp_path):
+    folder = tmp_path / "run"
+    where, count = MOMENTS[moment]
+    # each moment in one room: what is on the disk does not depend on it
+    backend = ("torch", "jax")[sorted(MOMENTS).index(moment) % 2]
+    code = textwrap.dedent(SCRIPT).format(backend=backend, config=CONFIG)
+    done = subprocess.run(
+        [sys.executable, "-c", code, folder, RECIPE.to_json(), where, str(count)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == -9, done.stdout + done.stderr[-2000:]
+    model, history = zoo.resume(folder, checkpoint_every=5, keep=2)
+    assert zoo.backend_of(model) == backend
+    assert np.array_equal(history.losses, whole[backend])
+    rows = [json.loads(x) for x in (folder / "metrics.jsonl").read_text().splitlines()]
+    steps = [r["step"] for r in rows if r["split"] == "train"]
+    assert steps == list(range(1, RECIPE.steps + 1))
+    left = {p.name for p in (folder / "checkpoints").iterdir()}
+    assert not {n for n in left if n.startswith(".")}, left
+    assert Folder(folder).best() == history.best
+
+
+def test_a_finished_run_is_not_run_again(tmp_path):
+    model = zoo.build("mlp", "torch", **CONFIG)
+    first = zoo.fit(model, "digits", RECIPE, out=tmp_path / "run")
+    weights = zoo.state(model)
+    again, second = zoo.resume(tmp_path / "run")
+    assert second.rows == first.rows
+    assert all(np.array_equal(weights[k], v) for k, v in zoo.state(again).items())
+
+
+def test_another_run_is_refused_unless_asked_for(tmp_path):
+    model = zoo.build("mlp", "torch", **CONFIG)
+    short = RECIPE.override(steps=2)
+    zoo.fit(model, "digits", short, out=tmp_path)
+    with pytest.raises(FileError, match="holds a run already"):
+        zoo.fit(model, "digits", short, out=tmp_path)
+    zoo.fit(model, "digits", short, out=tmp_path, overwrite=True)
+    (tmp_path / "else").mkdir()
+    (tmp_path / "else" / "thesis.tex").write_text("precious")
+    with pytest.raises(FileError, match="holds something else"):
+        zoo.fit(model, "digits", short, out=tmp_path / "else", overwrite=True)
+    assert (tmp_path / "else" / "thesis.tex").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    "name, text, words",
+    [
+        ("run.json", "{", "is not JSON"),
+        ("recipe.json", '{"optimiser": "adam"}', "Did you mean 'optimizer'"),
+        ("checkpoints/step-00000002/progress.json", "{}", "is damaged"),
+        ("checkpoints/step-00000002/model.safetensors", "xx", "truncated"),
+        ("metrics.jsonl", "{\n{}\n", "line 1, is not a JSON object"),
+    ],
+)
+def test_damaged_files_get_one_line(name, text, words, tmp_path):
+    model = zoo.build("mlp", "torch", **CONFIG)
+    zoo.fit(model, "digits", RECIPE.override(steps=2), out=tmp_path / "run")
+    (tmp_path / "run" / name).write_text(text)
+    with pytest.raises(zoo.ZooError) as error:
+        zoo.resume(tmp_path / "run")
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
