@@ -15,14 +15,15 @@ NEEDS := pyproject.toml constraints.txt
 ALL := $(VENV)/.installed-all
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help demo test check fuzz bench clean
+.PHONY: help demo test check proof fuzz bench clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
 help:
-	@echo "make demo    build every family in three frameworks and compare them"
+	@echo "make demo    build every family in three frameworks, compare, train one"
 	@echo "make test    all tests               (PYTEST_ARGS='-k unet', WORKERS=4)"
 	@echo "make check   lint, format, types, import contracts"
+	@echo "make proof   the whole matrix of the training proof, into docs/ (about 45 min)"
 	@echo "make fuzz    parity of many more random configs          (ZOO_FUZZ=500)"
 	@echo "make bench   the zoo against plain native models, paired"
 	@echo "make clean   remove .venv and caches"
@@ -38,6 +39,9 @@ check: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python
 	$(BIN)/lint-imports --no-logo
+
+proof: $(DEV)
+	$(BIN)/python -m parity_tests.proof
 
 fuzz: $(DEV)  # the tests drawn by hypothesis, with ZOO_FUZZ examples each
 	ZOO_FUZZ=$(ZOO_FUZZ) $(BIN)/pytest -m hypothesis parity_tests $(PYTEST_ARGS)

@@ -84,5 +84,3 @@ def pairwise() -> list[Cell]:
         chosen.append(best)
         wanted -= pairs(best)
     return chosen
-
-
