@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .models import trace as trace
     from .parity import Report as Report
     from .parity import check as check
+    from .range_test import lr_find as lr_find
     from .recipe import Recipe as Recipe
     from .registry import backend_of as backend_of
     from .registry import config as config
@@ -49,6 +50,7 @@ _HOME = {
     "trace": "models",
     "Report": "parity",
     "check": "parity",
+    "lr_find": "range_test",
     "Recipe": "recipe",
     "backend_of": "registry",
     "config": "registry",

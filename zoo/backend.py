@@ -19,7 +19,12 @@ Model = Any  # nn.Module, keras.Model or nnx.Module: each room returns its own
 
 
 class Trainer(Protocol):
-    """Trains one model; documented in the rooms."""
+    """Trains one model; documented in the rooms.
+
+    `fewest` is how many examples every part of a batch must have at least.
+    """
+
+    fewest: int
 
     def step(
         self,
@@ -32,6 +37,7 @@ class Trainer(Protocol):
     def slots(self) -> State: ...
     def restore(self, slots: Mapping[str, np.ndarray]) -> None: ...
     def averaged(self) -> AbstractContextManager[None]: ...
+    def lead(self, values: Sequence[float]) -> list[float]: ...
     def close(self) -> None: ...
 
 
@@ -75,7 +81,8 @@ class Backend(Protocol):
 
     # train
     @property
-    def Trainer(self) -> Callable[[Any, Recipe, str, bool], Trainer]: ...
+    def Trainer(self) -> Callable[..., Trainer]: ...
+    def join(self, model: Any) -> bool: ...
 
     # look inside
     def submodules(self, model: Any) -> dict[str, Any]: ...

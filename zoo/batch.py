@@ -6,6 +6,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from .errors import InputError
+
 
 class Batch(NamedTuple):
     """Examples with their targets.
@@ -31,3 +33,34 @@ class Split(Protocol):
     def take(self, indices: np.ndarray) -> Batch:
         """Return the examples at these indices, in this order."""
         ...
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """Return a batch in parts, none of them empty, in order."""
+    if parts == 1:
+        return [batch]
+    cuts = np.array_split(np.arange(batch.size), min(parts, batch.size))
+    return [
+        Batch(tuple(x[c[0] : c[-1] + 1] for x in batch.inputs), batch.targets[c])
+        for c in cuts
+    ]
+
+
+def share(batch: Batch, rank: int, workers: int) -> tuple[Batch, int]:
+    """Return one worker's part of a batch, and the place of its first row.
+
+    Raises InputError for fewer examples than workers.
+    """
+    check_shares(batch.size, workers)
+    parts = split(batch, workers)
+    return parts[rank], sum(p.size for p in parts[:rank])
+
+
+def check_shares(size: int, workers: int) -> None:
+    """Raise InputError where some worker would have no example."""
+    if size < workers:
+        raise InputError(
+            f"{workers} workers cannot share a batch (or, with accumulate, a part of"
+            f" one) of {size}: choose another batch_size, also for an epoch's last"
+            " batch, a smaller accumulate, or fewer workers."
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -44,10 +44,10 @@ class Batches:
         augment: Sequence[str] = (),
         drop_last: bool = False,
     ) -> None:
-        if isinstance(batch_size, bool) or int(batch_size) != batch_size:
-            raise ConfigError(f"batch_size must be an integer; got {batch_size!r}.")
-        if batch_size < 1:
-            raise ConfigError(f"batch_size must be at least 1; got {batch_size}.")
+        whole = isinstance(batch_size, (int, np.integer))
+        if not whole or isinstance(batch_size, bool) or batch_size < 1:
+            wanted = "a whole number, at least 1"
+            raise ConfigError(f"batch_size must be {wanted}; got {batch_size!r}.")
         check_names(augment)
         self.split, self.batch_size, self.seed = split, int(batch_size), seed
         self.shuffle, self.augment, self.drop_last = shuffle, tuple(augment), drop_last
@@ -83,7 +83,9 @@ class Batches:
             return batch
         return augment(batch, self.augment, self.seed, step)
 
-    def stream(self, first: int = 0, stop: int | None = None) -> Iterator[Batch]:
+    def stream(
+        self, first: int = 0, stop: int | None = None
+    ) -> Generator[Batch, None, None]:
         """Yield the batches of steps first … stop - 1, or for ever.
 
         A thread works two batches ahead. It ends with the iterator: also when that is

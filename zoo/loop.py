@@ -52,6 +52,9 @@ class History:
         return [row for row in self.rows if row["split"] != "train"]
 
 
+INTERRUPTED = "interrupted"  # by a person, who may resume
+
+
 class Run:
     """A run in progress, as callbacks see it."""
 
@@ -145,7 +148,6 @@ class Loop:
         self.trainer = room_of(model).Trainer(
             model, recipe, self.loss, compile, parallel
         )
-        check_shares(self._least(steps), self.trainer.fewest)
         self.live = Run(self.trainer, model, data, recipe, steps)
         self.live.folder = folder.path if folder else None
         self.watch = _Watch(recipe.monitor)
@@ -162,10 +164,10 @@ class Loop:
         self.callbacks += callbacks
         self.callbacks = [*(self.callbacks if first else ()), NaNGuard()]
 
-    def _least(self, steps: int) -> int:
+    def _least(self) -> int:
         """Return how many examples the smallest part of any batch has."""
         size, epoch = self.batches.batch_size, self.batches.steps_per_epoch
-        if steps >= epoch:
+        if self.live.steps >= epoch:
             size = len(self.data.train) - size * (epoch - 1)
         return size // min(size, self.recipe.accumulate)
 
@@ -177,6 +179,7 @@ class Loop:
         begun: list[Callback] = []
         stream = self.batches.stream(live.step, live.steps)
         try:
+            check_shares(self._least(), self.trainer.fewest)
             for callback in self.callbacks:
                 begun.append(callback)
                 callback.begin(live)
@@ -184,9 +187,9 @@ class Loop:
                 if self._stopped():
                     break
                 self._step(batch)
-                due = self._evaluate()
+                due, better = self._evaluate()
                 every = self.checkpoint_every
-                if (due and not every) or (every and live.step % every == 0):
+                if better or (live.step % every == 0 if every else due):
                     self._save()
             self._save()
         finally:
@@ -199,13 +202,11 @@ class Loop:
 
     def _stopped(self) -> bool:
         """Return whether to end now: of several processes the first one says."""
-        reason = self.live.history.stopped
-        if not self.trainer.lead([reason is not None])[0]:
-            reason = None
-        elif reason is None:
-            reason = "the first process ended the run"
-        self.live.history.stopped = reason
-        return reason is not None
+        history = self.live.history
+        stop = bool(self.trainer.lead([history.stopped is not None])[0])
+        if not self.first:
+            history.stopped = "the first process ended the run" if stop else None
+        return stop
 
     def _step(self, batch: Batch) -> None:
         live, recipe = self.live, self.recipe
@@ -229,11 +230,13 @@ class Loop:
         for callback in self.callbacks:
             getattr(callback, event)(self.live, row)
 
-    def _evaluate(self) -> bool:
-        """Evaluate if it is time; return whether it was."""
+    def _evaluate(self) -> tuple[bool, bool]:
+        """Evaluate if it is time; return whether it was, and whether it is the best."""
         live, recipe = self.live, self.recipe
         if live.step % self.evaluate_every and live.step != live.steps:
-            return False
+            return False, False
+        if not len(self.data.test):
+            return True, False
         self.trainer.sync()
         with self.trainer.averaged():
             found = measure(self.model, self.data, self.data.test, self.loss)
@@ -244,7 +247,8 @@ class Loop:
             raise ConfigError(
                 f"monitor is {recipe.monitor!r}, and this task has {', '.join(found)}."
             )
-        if self.watch.improved(row):
+        better = self.watch.improved(row)
+        if better:
             value = {"monitor": recipe.monitor, "value": row[recipe.monitor]}
             live.history.best = {"step": live.step, **value}
         self.plateau.improved(row)
@@ -253,7 +257,7 @@ class Loop:
             floor = recipe.min_lr / recipe.lr
             self.factor = max(self.factor * recipe.gamma, floor)
         self._tell("evaluated", row)
-        return True
+        return True, better
 
     def _save(self) -> None:
         live, folder = self.live, self.folder
@@ -288,7 +292,8 @@ class Loop:
             self.scale.value, self.scale.good = progress["loss_scale"]
             self.plateau.best, self.plateau.bad = progress["plateau"]
             live.history.best = progress["best"]
-            live.history.stopped = progress["stopped"]
+            if progress["stopped"] != INTERRUPTED:
+                live.history.stopped = progress["stopped"]
             if live.history.best:
                 self.watch.best = live.history.best["value"]
             for callback in self.callbacks:

@@ -19,7 +19,7 @@ from .registry import TITLES
 from .weights import atomically
 
 if TYPE_CHECKING:
-    from .lr_find import LRFinding
+    from .range_test import LRFinding
 
 COLOURS = {"torch": "#D55E00", "tf": "#6A1B4D", "jax": "#0091C8"}
 INK = "#333333"
@@ -50,7 +50,7 @@ def range_test(findings: Mapping[str, LRFinding], path: str | os.PathLike[str]) 
     """Draw LR range tests, loss over rate, with the suggested rates.
 
     Args:
-        findings: what `zoo.lr_find.lr_find` returned, by backend.
+        findings: what `zoo.lr_find` returned, by backend.
         path: as in `schedule`; also what is raised.
     """
     figure, axes = _figure(path)
@@ -75,7 +75,7 @@ def _figure(path: str | os.PathLike[str]) -> tuple[Any, Any]:
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
-        if error.name != "matplotlib":
+        if (error.name or "").partition(".")[0] != "matplotlib":
             raise
         raise MissingPackageError(
             "figures need matplotlib, which is not installed: in a checkout of zoo, run"

@@ -42,6 +42,7 @@ def fit(
     resume: bool = False,
     overwrite: bool = False,
     compile: bool = False,
+    parallel: bool = False,
 ) -> History:
     """Train a model of any room, in place.
 
@@ -58,6 +59,9 @@ def fit(
         resume: go on from the last checkpoint in `out`, whichever room wrote it.
         overwrite: remove another run's files from `out` first.
         compile: torch.compile in PyTorch, XLA in Keras; Flax always compiles.
+        parallel: share each batch with the other processes or devices of a framework's
+            own launcher (docs/parallel.md); every one of them calls `fit` alike. The
+            first process alone calls back and writes.
 
     Returns:
         The History; with `resume`, from the run's first step.
@@ -71,9 +75,16 @@ def fit(
     loss = loss_of(model, recipe)
     dataset = as_dataset(data, model.config, recipe, loss)
     _check(model, recipe)
+    needs = recipe.patience is not None or recipe.schedule == "plateau"
+    if needs and not len(dataset.test):
+        raise ConfigError(
+            "early stopping and plateau watch an evaluation, and this data has no test"
+            " examples: give from_arrays(…, test=(inputs, targets))."
+        )
     for name, value in (("keep", keep), ("checkpoint_every", checkpoint_every)):
         if value is not None and (type(value) is not int or value < 1):
             raise ConfigError(f"{name} must be a positive integer; got {value!r}.")
+    first = room_of(model).join(model) if parallel else True
     folder = Folder(out) if out is not None else None
     checkpoint = None
     if resume:
@@ -81,7 +92,7 @@ def fit(
             raise ConfigError("resume goes on from a folder: give out= as well.")
         checkpoint = _checked(folder.read(), folder, recipe)
         load_state(model, checkpoint.weights)
-    elif folder is not None:
+    elif folder is not None and first:
         folder.create(describe(model, dataset), recipe, overwrite)
     return Loop(
         model,
@@ -93,6 +104,8 @@ def fit(
         checkpoint_every,
         keep,
         compile,
+        parallel,
+        first,
     ).run(checkpoint)
 
 
@@ -118,12 +131,6 @@ def _check(model: Model, recipe: Recipe) -> None:
             f"precision {recipe.precision!r} trains {wanted} weights, and the model's"
             f" are {dtype}: build it with dtype={wanted!r}."
         )
-    if recipe.loss not in ("auto", model.config.loss):
-        if "cross_entropy" in (recipe.loss, model.config.loss):
-            raise ConfigError(
-                f"loss {recipe.loss!r} does not fit this model's targets; its loss is"
-                f" {model.config.loss!r}."
-            )
     names = list(room_of(model).trainable(model))
     every = list(room_of(model).shapes(model))
     for pattern in (*recipe.freeze, *(p for p, _ in recipe.lr_groups)):
@@ -241,7 +248,8 @@ def resume(
         path: the run's folder.
         backend: room to go on in; None: the one that the run began in.
         device: as in `build`.
-        **options: callbacks, checkpoint_every, keep and compile, as in `fit`.
+        **options: callbacks, checkpoint_every, keep, compile and parallel, as in
+            `fit`.
 
     Returns:
         The model and the History from the run's first step.

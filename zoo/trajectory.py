@@ -21,7 +21,7 @@ from .batch import Batch
 from .configs._base import Config
 from .errors import ConfigError, ZooError
 from .measure import CEILING32, FLOAT64, Error, compare, worst
-from .models import Inputs, as_inputs, example_targets
+from .models import Inputs, as_inputs, build, example_inputs, example_targets
 from .recipe import DECOUPLED, Recipe
 from .registry import backend_of, room
 from .report import Divergence, Report, Rung
@@ -93,6 +93,37 @@ def walk(
                 _Proof(report, config, rooms, exact, draw, recipe, steps, say).walk(
                     dtype
                 )
+
+
+def losses(
+    config: Config,
+    backends: Sequence[str],
+    *,
+    recipe: Recipe,
+    steps: int,
+    dtype: str = "float32",
+    seed: int = 0,
+    batch: int = 8,
+) -> dict[str, np.ndarray]:
+    """Return the loss of every step in each room, (steps,), from equal beginnings."""
+    found = {}
+    targets: dict[int, np.ndarray] = {}
+    for backend in backends:
+        model = build(config, backend, seed=seed, dtype=dtype)
+        here = room(backend)
+        trainer = here.Trainer(model, recipe, config.loss, False)
+        values = []
+        for number, lr in enumerate(recipe.curve(steps)):
+            inputs = as_inputs(config, example_inputs(config, batch, seed + number))
+            if number not in targets:
+                shape = (batch, *here.forward(model, inputs).shape[1:])
+                targets[number] = example_targets(shape, seed + number)[config.loss]
+            key = masks.step_key(recipe.seed, number + 1, 0)
+            part = Batch(inputs, targets[number])
+            values.append(trainer.step([part], float(lr), [key])[0])
+        trainer.close()
+        found[backend] = np.array(values)
+    return found
 
 
 class _Proof:

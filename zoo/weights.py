@@ -226,7 +226,7 @@ def load(
     if dtype is not None and dtype not in here.DTYPES:
         raise unknown("dtype", dtype, here.DTYPES)
     arrays, metadata = read_file(path)
-    config = _config_of(path, metadata, name, overrides)
+    config = config_of(path, metadata, name, overrides)
     if dtype is None and metadata.get("dtype") in here.DTYPES:
         dtype = metadata["dtype"]
     dtype = dtype or _common_dtype(arrays, here.DTYPES)
@@ -267,12 +267,13 @@ def _common_dtype(arrays: State, known: Mapping[str, Any]) -> str:
     return dtypes.pop() if len(dtypes) == 1 else "float32"
 
 
-def _config_of(
+def config_of(
     path: Path,
     metadata: Mapping[str, str],
     name: str | Config | None,
     overrides: dict[str, Any],
 ) -> Config:
+    """Return the config that a file's metadata tell, or that the caller names."""
     if "format_version" not in metadata or "architecture" not in metadata:
         if name is None:
             raise FileError(

@@ -17,7 +17,10 @@ import click
 from .. import __version__
 from ..errors import ZooError, unknown
 
-COMMANDS = ("list", "info", "show", "check", "convert", "demo")
+COMMANDS = (
+    "list", "info", "show", "check", "convert", "demo",
+    "train", "evaluate", "predict", "recipe", "lr-find",
+)  # fmt: skip
 INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 + the signal's number, as shells have it
 
 # What frameworks print and do unasked, set before any of them is imported.
@@ -37,7 +40,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        return import_module(f".{cmd_name}", __name__).command
+        return import_module(f".{cmd_name.replace('-', '_')}", __name__).command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args[0] not in COMMANDS and not args[0].startswith("-"):

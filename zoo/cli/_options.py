@@ -65,7 +65,12 @@ def resolve(name: str, small: bool, changes: Sequence[str]) -> Config:
     """Return a preset's config, made small if wanted, then changed by --set."""
     config = preset(name)
     config = config.small() if small else config
-    return config.override(**dict(map(_pair, changes)))
+    return config.override(**settings(changes))
+
+
+def settings(changes: Sequence[str]) -> dict[str, Any]:
+    """Return what --set says: values by field."""
+    return dict(map(_pair, changes))
 
 
 def _pair(text: str) -> tuple[str, Any]:

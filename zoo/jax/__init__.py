@@ -1,5 +1,7 @@
 """The JAX room: each architecture in plain Flax NNX. The package is the backend."""
 
+from ._parallel import join
+from ._data import loader
 from ._run import (
     DTYPES,
     backward,
@@ -26,6 +28,8 @@ __all__ = [
     "exact",
     "facts",
     "forward",
+    "loader",
+    "join",
     "read",
     "save_native",
     "shapes",

@@ -17,6 +17,7 @@ from ..batch import Batch
 from ..recipe import Recipe
 from . import _optimizers
 from ._dropout import counted, seeded
+from ._parallel import Alone, Devices
 from ._run import LOSSES, dtype_of
 from ._weights import collect, held, natives, shapes, submodules, trainable
 
@@ -54,10 +55,18 @@ class Trainer:
         recipe: what to do; its schedule, length and data are the caller's.
         loss: "cross_entropy", "bce" or "mse".
         compile: the step is compiled in any case.
+        parallel: spread each batch over all devices.
     """
 
+    fewest = 1
+
     def __init__(
-        self, model: nnx.Module, recipe: Recipe, loss: str, compile: bool = True
+        self,
+        model: nnx.Module,
+        recipe: Recipe,
+        loss: str,
+        compile: bool = True,
+        parallel: bool = False,
     ) -> None:
         self.model, self.recipe = model, recipe
         self._loss = _loss(loss, recipe.label_smoothing)
@@ -73,8 +82,10 @@ class Trainer:
         self.transform = _optimizers.optimizer(names, shapes(model), recipe)
         self._factors = [recipe.lr_factor(n) for n in names]
         self._graph = self._blueprint()
-        self.carry = self._begin()
-        self._step = jax.jit(self._update, donate_argnums=0)
+        self._devices = Devices(model) if parallel else Alone()
+        self.lead = self._devices.lead
+        self.carry = self._devices.everywhere(self._begin())
+        self._step = self._devices.jit(self._update)
 
     def _begin(self) -> _Carry:
         """Return what training starts from, at the model's weights."""
@@ -131,9 +142,10 @@ class Trainer:
         )
         return float(loss), bool(finite)
 
-    def _array(self, array: np.ndarray) -> np.ndarray:
+    def _array(self, array: np.ndarray) -> np.ndarray | Array:
         kinds = {"f": self.dtype, "i": np.int32, "u": np.int32}
-        return array.astype(kinds.get(array.dtype.kind, array.dtype), copy=False)
+        dtype = kinds.get(array.dtype.kind, array.dtype)
+        return self._devices.spread(array.astype(dtype, copy=False))
 
     def _update(
         self, carry: _Carry, parts: _Parts, numbers: Array, keys: Array
@@ -205,11 +217,11 @@ class Trainer:
         """Bring the model up to date; its arrays live until the next step."""
         self._put(self.carry.weights)
         for variable, value in zip(self.rest, self.carry.statistics):
-            variable.set_value(value)
+            variable.set_value(self._devices.here(value))
 
     def _put(self, weights: Sequence[Array]) -> None:
         for variable, value in zip(self.variables, weights):
-            variable.set_value(value)
+            variable.set_value(self._devices.here(value))
 
     def slots(self) -> dict[str, np.ndarray]:
         """Return the optimizer's state: `exp_avg/conv1.weight`, scalars by name."""
@@ -239,8 +251,8 @@ class Trainer:
 
         Nothing in `slots` is the beginning of a run.
         """
-        self.carry = self._begin()
-        old = _optimizers.fields(self.carry.optimizer)
+        carry = self._begin()
+        old = _optimizers.fields(carry.optimizer)
         new: dict[str, Any] = {
             field: jnp.asarray(slots[name], old[field].dtype)
             for name, field in _optimizers.SCALARS.items()
@@ -249,11 +261,12 @@ class Trainer:
         for slot, field in _optimizers.SLOTS[self.recipe.optimizer].items():
             if field in old:
                 new[field] = self._natives(slot, slots)
-        state = _optimizers.with_fields(self.carry.optimizer, new)
+        state = _optimizers.with_fields(carry.optimizer, new)
         updates = jnp.array(slots.get("step", 0), jnp.int32)
-        self.carry = self.carry._replace(optimizer=state, updates=updates)
-        if self.carry.average and any(k.startswith("ema/") for k in slots):
-            self.carry = self.carry._replace(average=self._natives("ema", slots))
+        carry = carry._replace(optimizer=state, updates=updates)
+        if carry.average and any(k.startswith("ema/") for k in slots):
+            carry = carry._replace(average=self._natives("ema", slots))
+        self.carry = self._devices.everywhere(carry)
 
     def _natives(self, slot: str, slots: Mapping[str, np.ndarray]) -> list[Array]:
         learned, known = trainable(self.model), shapes(self.model)

@@ -130,20 +130,15 @@ class PReLU(layers.Layer):
         return ops.where(x > 0, x, self.weight * x)
 
 
-def _moments(x: Any) -> tuple[Any, Any]:
-    """Return mean and variance of each channel, averaging one axis after the other.
+def average(x: Any) -> Any:
+    """Return the mean of each channel, averaging one axis after the other.
 
     All axes at once, TensorFlow adds pixel after pixel: of a large image the float32
     variance is then off by 1e-4.
     """
-
-    def average(y: Any) -> Any:
-        while len(y.shape) > 1:
-            y = ops.mean(y, -2)
-        return y
-
-    mean = average(x)
-    return mean, average(ops.square(x - ops.stop_gradient(mean)))
+    while len(x.shape) > 1:
+        x = ops.mean(x, -2)
+    return x
 
 
 class BatchNorm(layers.BatchNormalization):
@@ -164,8 +159,7 @@ class BatchNorm(layers.BatchNormalization):
         if not (training and self.trainable):
             return super().call(x, training=False)
         wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
-        mean, var = _moments(wide)
-        n = ops.cast(ops.size(x), var.dtype) / x.shape[-1]
+        mean, var, n = self.statistics(wide)
         self._move(self.moving_mean, mean)
         self._move(self.moving_variance, var * (n / ops.maximum(n - 1, 1)))
         y = ops.batch_normalization(
@@ -178,6 +172,12 @@ class BatchNorm(layers.BatchNormalization):
             epsilon=self.epsilon,
         )
         return ops.cast(y, self.compute_dtype)
+
+    def statistics(self, x: Any) -> tuple[Any, Any, Any]:
+        """Return mean and variance of each channel, and of how many elements."""
+        mean = average(x)
+        n = ops.cast(ops.size(x), x.dtype) / x.shape[-1]
+        return mean, average(ops.square(x - ops.stop_gradient(mean))), n
 
     def _move(self, running: keras.Variable, new: Any) -> None:
         old = ops.cast(running, new.dtype)

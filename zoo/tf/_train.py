@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import keras
@@ -17,7 +18,8 @@ from ..recipe import Recipe
 from ._dropout import counted, seeded
 from ._layers import Model, dtype_scope
 from ._optimizers import optimizer
-from ._run import LOSSES, _placed
+from ._parallel import Alone, Replicas
+from ._run import LOSSES
 from ._weights import collect, held, natives, shapes, submodules, trainable
 
 _HALF = {"bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
@@ -45,12 +47,22 @@ class Trainer:
         recipe: what to do; its schedule, length and data are the caller's.
         loss: "cross_entropy", "bce" or "mse".
         compile: let XLA compile the step.
+        parallel: share each batch among the replicas of the strategy in scope.
     """
 
     def __init__(
-        self, model: Model, recipe: Recipe, loss: str, compile: bool = False
+        self,
+        model: Model,
+        recipe: Recipe,
+        loss: str,
+        compile: bool = False,
+        parallel: bool = False,
     ) -> None:
+        if compile and parallel:
+            raise ConfigError("Keras cannot do parallel with compile: leave one out.")
         self.model, self.recipe = model, recipe
+        self._workers = Replicas() if parallel else Alone()
+        self.fewest, self.lead = self._workers.size, self._workers.lead
         self._loss = _loss(loss, recipe.label_smoothing)
         self.variables, names = _unfrozen(model, recipe)
         self._policies = [(m, m.dtype_policy) for m in model._flatten_layers()]
@@ -67,7 +79,7 @@ class Trainer:
             for m, _ in self._policies:
                 m.dtype_policy = keras.DTypePolicy(half)
         self.dtype = model.dtype_policy.variable_dtype
-        with _placed(model), dtype_scope(self.dtype):
+        with self._workers.placed(model), dtype_scope(self.dtype):
             self.optimizer = optimizer(names, recipe, shapes(model))
             self.optimizer.build(self.variables)
             self.average = [
@@ -98,12 +110,10 @@ class Trainer:
             The loss before the update, and whether there was one: not where the loss
             (or with fp16 a gradient) is not finite.
         """
-        with _placed(self.model):
+        with self._workers.placed(self.model):
             loss, finite = self._step(
-                [
-                    (tuple(map(self._tensor, b.inputs)), self._tensor(b.targets))
-                    for b in batches
-                ],
+                [self._workers.share(b, self._tensor) for b in batches],
+                tuple(b.size for b in batches),
                 tf.constant(lr, self.dtype),
                 tf.constant(keys, tf.uint32),
                 tf.constant(scale, self.dtype),
@@ -116,29 +126,41 @@ class Trainer:
             array.astype(kinds.get(array.dtype.kind, array.dtype), copy=False)
         )
 
-    def _native_step(self, batches: Any, lr: Any, keys: Any, scale: Any) -> Any:
+    def _native_step(
+        self, batches: Any, sizes: tuple[int, ...], lr: Any, keys: Any, scale: Any
+    ) -> Any:
         # Keras's functional ops look at floatx for what they promote to
         with dtype_scope(self.model.dtype_policy):
-            loss, grads = self._gradients(batches, keys, scale)
-            finite = tf.math.is_finite(loss)
-            if self.recipe.precision == "fp16":
-                grads = [g / scale for g in grads]
-                whole = [tf.reduce_all(tf.math.is_finite(g)) for g in grads]
-                finite = tf.reduce_all([finite, *whole])
-            self.optimizer.learning_rate.assign(lr)
-            tf.cond(finite, lambda: self._update(grads), lambda: None)
+            loss, finite, grads = self._workers.run(
+                lambda b, k, s: self._backward(b, sizes, k, s), batches, keys, scale
+            )
+            tf.cond(finite, lambda: self._update(grads, lr), lambda: None)
         return loss, finite
 
-    def _gradients(self, batches: Any, keys: Any, scale: Any) -> tuple[Any, list[Any]]:
+    def _backward(
+        self, batches: Any, sizes: tuple[int, ...], keys: Any, scale: Any
+    ) -> tuple[Any, Any, list[Any]]:
+        """Return the loss, whether it (with fp16 all) is finite, and the gradients."""
+        loss, grads = self._gradients(batches, sizes, keys, scale)
+        loss, *grads = self._workers.sum([loss, *grads])
+        finite = tf.math.is_finite(loss)
+        if self.recipe.precision == "fp16":
+            grads = [g / scale for g in grads]
+            whole = [tf.reduce_all(tf.math.is_finite(g)) for g in grads]
+            finite = tf.reduce_all([finite, *whole])
+        return loss, finite, self._clipped(grads)
+
+    def _gradients(
+        self, batches: Any, sizes: tuple[int, ...], keys: Any, scale: Any
+    ) -> tuple[Any, list[Any]]:
         kind = counted if self.recipe.deterministic_dropout else seeded
         weights = [v.value for v in self.variables]
-        count = sum(targets.shape[0] for _, targets in batches)
         total, sums = tf.zeros((), self.dtype), None
         for i, (xs, targets) in enumerate(batches):
-            share = targets.shape[0] / count
+            share, row = targets.shape[0] / sum(sizes), self._workers.first_row(sizes[i])
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(weights)
-                with kind(self.model, keys[i]):
+                with kind(self.model, keys[i], row):
                     outputs = self.model(*xs, training=True)
                 loss = self._loss(tf.cast(outputs, self.dtype), targets) * share
                 scaled = loss * scale
@@ -150,7 +172,7 @@ class Trainer:
             total += loss
         return total, sums or []
 
-    def _update(self, grads: list[Any]) -> None:
+    def _clipped(self, grads: list[Any]) -> list[Any]:
         if (most := self.recipe.clip_value) is not None:
             most = tf.constant(most, self.dtype)
             grads = [tf.clip_by_value(g, -most, most) for g in grads]
@@ -159,13 +181,20 @@ class Trainer:
             norm = tf.linalg.global_norm(grads)
             factor = tf.minimum(tf.constant(longest, self.dtype) / norm, 1)
             grads = [g * factor for g in grads]
+        return grads
+
+    def _update(self, grads: list[Any], lr: Any) -> None:
+        # Like Keras's `apply`, which does not work between replicas' contexts.
+        each = partial(tf.distribute.get_strategy().extended.update, group=False)
         first = ops.equal(self.optimizer.iterations, 0)
-        self.optimizer.apply(grads, self.variables)
+        for v, grad in zip(self.variables, grads):
+            each(v.value, lambda w, g: self.optimizer.update_step(g, w, lr), (grad,))
+        self.optimizer.iterations.assign_add(1)
         if self.recipe.ema is not None:
             rest = tf.constant(1 - self.recipe.ema, self.dtype)
             mix = tf.where(first, tf.ones_like(rest), rest)
             for mean, v in zip(self.average, self.variables):
-                mean.assign_add(mix * (v.value - mean))
+                each(mean, lambda m, w: m.assign_add(mix * (w - m)), (v.value,))
 
     def sync(self) -> None:
         """Bring the model up to date: here it always is."""

@@ -24,7 +24,7 @@ def counted(
         key: of the step, see `zoo.masks.step_key`.
         first_row: place of the inputs' first row in the whole batch.
     """
-    changed: list[tuple[nn.Module, type[nn.Module], object]] = []
+    changed: list[tuple[nn.Module, type[Any], object]] = []
     try:
         for name, m in submodules(model).items():
             if isinstance(m, nn.RNNBase) and m.dropout:  # between its layers
@@ -35,15 +35,18 @@ def counted(
                 continue
             changed.append((m, type(m), vars(m).get("drop")))
             vars(m)["drop"] = _Drop(name, key, first_row)
-            m.__class__ = kind
+            _become(m, kind)
         yield
     finally:
         for m, kind, before in reversed(changed):
-            m.__class__ = kind
-            if before is None:
-                del vars(m)["drop"]
-            else:  # this stood inside another `counted`
+            _become(m, kind)
+            vars(m).pop("drop", None)
+            if before is not None:  # this stood inside another `counted`
                 vars(m)["drop"] = before
+
+
+def _become(module: nn.Module, kind: type[Any]) -> None:
+    module.__class__ = kind
 
 
 class _Counted(nn.Dropout):

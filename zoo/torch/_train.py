@@ -16,6 +16,7 @@ from ..batch import Batch
 from ..recipe import Recipe
 from ._dropout import counted, seeded
 from ._optimizers import optimizer
+from ._parallel import Alone, Workers
 from ._run import LOSSES, _classes_first, _native
 from ._weights import _tensors, submodules, to_numpy
 
@@ -37,13 +38,18 @@ class Trainer:
         recipe: what to do; its schedule, length and data are the caller's.
         loss: "cross_entropy", "bce" or "mse".
         compile: run the model through torch.compile.
+        parallel: share each batch with the processes that this one joined.
     """
 
     def __init__(
-        self, model: nn.Module, recipe: Recipe, loss: str, compile: bool = False
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        loss: str,
+        compile: bool = False,
+        parallel: bool = False,
     ) -> None:
         self.model, self.recipe = model, recipe
-        self._call: Any = torch.compile(model) if compile else model
         self._loss = _loss(loss, recipe.label_smoothing)
         self._modes = {m: m.training for m in model.modules()}
         tensors = _tensors(model)
@@ -58,6 +64,9 @@ class Trainer:
         for name, m in submodules(model).items():
             if isinstance(m, nn.BatchNorm2d | nn.BatchNorm1d):
                 m.train(not recipe.frozen(f"{name}.running_mean"))
+        self._workers = (Workers if parallel else Alone)(model, compile)
+        self.fewest = self._workers.size
+        self.lead = self._workers.lead
 
     def step(
         self,
@@ -83,20 +92,25 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         count = sum(b.size for b in batches)
         total = torch.zeros((), dtype=torch.float64)
-        for batch, key in zip(batches, keys):
+        workers, dtype = self._workers, next(self.model.parameters()).dtype
+        for i, (whole, key) in enumerate(zip(batches, keys)):
+            batch, row = workers.share(whole)
             xs = [_native(x, self.model) for x in batch.inputs]
-            with self._dropout(key), self._precision(xs[0].device.type):
-                outputs = self._call(*xs)
-            dtype = next(self.model.parameters()).dtype
-            loss = self._loss(outputs.to(dtype), _native(batch.targets, self.model))
-            loss = loss * (batch.size / count)
-            (loss * scale).backward()
+            last = i == len(batches) - 1
+            with workers.part(whole.size, batch.size, last):
+                with self._dropout(key, row), self._precision(xs[0].device.type):
+                    outputs = workers.call(*xs)
+                loss = self._loss(outputs.to(dtype), _native(batch.targets, self.model))
+                loss = loss * (batch.size / count)
+                # DistributedDataParallel gives the mean of the workers' gradients
+                (loss * (scale * workers.size)).backward()
             total += loss.detach().cpu()
+        total = workers.sum(total)
         return total.item(), math.isfinite(total.item()) and self._update(scale)
 
-    def _dropout(self, key: int) -> AbstractContextManager[Any]:
+    def _dropout(self, key: int, row: int) -> AbstractContextManager[Any]:
         kind = counted if self.recipe.deterministic_dropout else seeded
-        return kind(self.model, key)
+        return kind(self.model, key, row)
 
     def _precision(self, device: str) -> AbstractContextManager[Any]:
         half = _HALF.get(self.recipe.precision)
@@ -198,6 +212,7 @@ class Trainer:
         for p in self._learned.values():
             p.requires_grad_(True)
         self.optimizer.zero_grad(set_to_none=True)
+        self._workers = Alone(self.model, False)
 
 
 def _tensor(array: np.ndarray, like: Tensor) -> Tensor:

@@ -78,7 +78,17 @@ def lr_find(
     dataset = as_dataset(data, model.config, recipe, loss)
     _check(model, recipe)
     watch, kept = _Watch(steps), state(model)
-    loop = _Rise(model, dataset, recipe, loss, (), None, None, 1, False)
+    loop = _Rise(
+        model,
+        dataset,
+        recipe,
+        loss,
+        callbacks=(),
+        folder=None,
+        checkpoint_every=None,
+        keep=1,
+        compile=False,
+    )
     loop.rates = np.geomspace(low, high, steps)
     loop.callbacks = [watch]
     try:

@@ -1,0 +1,113 @@
+"""The LR range test: the same curve in every room, and a rate that is worth having."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import zoo
+from zoo.cli import main
+from zoo.errors import ConfigError, TrainingDiverged
+from zoo.range_test import lr_find
+from zoo.recipe import Recipe
+from zoo.registry import ROOMS
+from zoo.train import fit
+
+SMALL = {"in_features": 64, "hidden": (16,)}
+
+
+def test_the_curve_is_the_same_in_every_room_and_the_model_untouched():
+    recipe = Recipe(batch_size=32, accumulate=2, deterministic_dropout=True)
+    found = {}
+    for room in ROOMS:
+        model = zoo.build("mlp_bn_gelu", room, dtype="float64", **SMALL)
+        before = zoo.state(model)
+        found[room] = lr_find(model, "digits", recipe, steps=40, high=100.0)
+        after = zoo.state(model)
+        assert any("running_mean" in name for name in after)
+        assert all(np.array_equal(after[name], before[name]) for name in before)
+    first, *others = found.values()
+    assert len(first.losses) == len(first.rates) == len(first.smoothed) > 10
+    for other in others:
+        np.testing.assert_allclose(other.losses, first.losses, rtol=1e-8)
+        assert np.array_equal(other.rates, first.rates)
+        assert other.suggestion == first.suggestion
+
+
+def test_it_is_the_run_that_fit_makes_with_such_rates():
+    model = zoo.build("mlp", dtype="float64", **SMALL)
+    again = zoo.build("mlp", dtype="float64", **SMALL)
+    recipe = Recipe(optimizer="sgd")
+    found = lr_find(model, "digits", recipe, low=0.01, high=0.02, steps=20)
+    # a rate that rises by a constant factor: exponential with gamma above 1
+    factor = 2 ** (20 / 19)
+    rising = recipe.override(steps=20, lr=0.01, schedule="exponential", gamma=factor)
+    history = fit(again, "digits", rising)
+    np.testing.assert_allclose(found.rates, rising.curve(20), rtol=1e-12)
+    assert np.array_equal(found.losses, history.losses)
+
+
+def test_it_stops_where_the_loss_has_risen():
+    model = zoo.build("mlp", **SMALL)
+    found = lr_find(model, "digits", Recipe(optimizer="sgd"), high=1e4)
+    assert len(found.losses) < 100
+    assert found.smoothed[-1] > 4 * found.smoothed.min()
+    assert (found.smoothed[:-1] <= 4 * found.smoothed[:-1].min()).all()
+
+
+def test_the_suggestion_learns_faster_than_rates_far_from_it():
+    data, start = "digits", {"seed": 1, **SMALL}
+    rate = lr_find(zoo.build("mlp", **start), data).suggestion
+    ends = []
+    for lr in (rate, rate / 100, rate * 100):
+        history = fit(zoo.build("mlp", **start), data, Recipe(lr=lr, steps=40))
+        ends.append(history.losses[-5:].mean())
+    assert ends[0] < 0.5 * min(ends[1:])
+
+
+def test_a_loss_that_cannot_fall_suggests_nothing():
+    model = zoo.build("xor_mlp", initializer="zeros")
+    nothing = np.zeros((4, 2), np.float32), np.zeros((4, 1), np.float32)
+    found = lr_find(model, nothing, Recipe(loss="mse"))
+    assert found.suggestion is None
+    assert not found.losses.any()
+
+
+@pytest.mark.parametrize(
+    "how, words",
+    [
+        ({"low": 1.0, "high": 0.1}, "below high"),
+        ({"low": 0.0}, "low must be positive"),
+        ({"high": float("inf")}, "below high"),
+        ({"steps": 19}, "at least 20; got 19"),
+    ],
+)
+def test_ranges_that_make_no_sense(how, words):
+    with pytest.raises(ConfigError, match=words):
+        lr_find(zoo.build("mlp", **SMALL), "digits", **how)
+
+
+def test_a_loss_that_is_never_finite():
+    model = zoo.build("xor_mlp")
+    broken = np.full((4, 2), np.nan, np.float32), np.zeros((4, 1), np.float32)
+    before = zoo.state(model)
+    with pytest.raises(TrainingDiverged, match="not finite at step 1"):
+        lr_find(model, broken)
+    assert all(np.array_equal(a, before[n]) for n, a in zoo.state(model).items())
+
+
+def test_zoo_lr_find(tmp_path):
+    figure = tmp_path / "curve.svg"
+    args = ["lr-find", "mlp", "--set", "hidden=[16]", "--steps", "30"]
+    done = CliRunner().invoke(main, [*args, "--json", "--plot", str(figure)])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert (found["backend"], found["data"]) == ("torch", "digits")
+    assert found["suggestion"] in found["rates"]
+    assert len(found["losses"]) == len(found["smoothed"]) == len(found["rates"])
+    text = figure.read_text()
+    assert "<svg" in text
+    assert "#d55e00" in text.lower()
+    plain = CliRunner().invoke(main, args).stdout
+    assert f"--lr {found['suggestion']:.2g}" in plain

@@ -1,0 +1,108 @@
+"""Losses and measures, against their definitions."""
+
+import numpy as np
+import pytest
+
+from zoo import metrics
+from zoo.errors import InputError, UnknownNameError
+
+
+def logits(*shape, seed=0):
+    return 3 * np.random.default_rng(seed).standard_normal(shape)
+
+
+def test_losses_agree_with_their_definitions():
+    z, ids = logits(5, 4), np.array([0, 3, 1, 1, 2])
+    p = np.exp(z) / np.exp(z).sum(-1, keepdims=True)
+    one_hot = np.eye(4)[ids]
+    for smoothing in (0, 0.1):
+        target = one_hot * (1 - smoothing) + smoothing / 4
+        wanted = -(target * np.log(p)).sum(-1).mean()
+        assert metrics.loss(z, ids, "cross_entropy", smoothing) == pytest.approx(wanted)
+    sigmoid = 1 / (1 + np.exp(-z))
+    wanted = -np.where(one_hot, np.log(sigmoid), np.log(1 - sigmoid)).mean()
+    assert metrics.loss(z, one_hot, "bce") == pytest.approx(wanted)
+    assert metrics.loss(z, one_hot, "mse") == pytest.approx(((z - one_hot) ** 2).mean())
+
+
+def test_losses_bear_large_logits():
+    z = np.array([[1e4, -1e4]])
+    assert metrics.loss(z, np.array([1]), "cross_entropy") == 2e4
+    assert metrics.loss(z, np.array([[0.0, 0.0]]), "bce") == 5e3
+    assert np.isnan(metrics.loss(z * np.inf, np.array([1]), "cross_entropy"))
+
+
+@pytest.mark.parametrize(
+    "kind, targets",
+    [
+        ("cross_entropy", np.array([0, 1, 2])),
+        ("cross_entropy", np.array([0, 4])),
+        ("cross_entropy", np.array([0, -1])),
+        ("cross_entropy", np.array([0.0, 1.0])),
+        ("bce", np.zeros(2)),
+    ],
+)
+def test_targets_that_do_not_fit_are_refused(kind, targets):
+    with pytest.raises(InputError):
+        metrics.loss(logits(2, 4), targets, kind)
+
+
+def test_accuracy_of_every_form():
+    z = np.array([[1.0, 2], [3, 0], [0, 1]])
+    assert metrics.accuracy(z, np.array([1, 0, 0])) == 2 / 3
+    assert metrics.accuracy(z, np.eye(2)[[1, 0, 0]]) == 2 / 3
+    one = np.array([[1.0], [-1], [0]])
+    assert metrics.accuracy(one, np.array([[1.0], [1], [0]])) == 2 / 3
+    assert metrics.accuracy(z[None], np.array([[0, 1, 1]])) == 1 / 3
+
+
+def test_iou_counts_pixels_of_all_images():
+    z = np.array([[1.0, -1], [1, 1]]).reshape(1, 2, 2, 1)
+    t = np.array([[1.0, 1], [0, 1]]).reshape(1, 2, 2, 1)
+    assert metrics.iou(z, t) == 2 / 4
+    two = np.concatenate([-z, z], -1)
+    assert metrics.iou(two, t[..., 0].astype(int)) == (2 / 4 + 0 / 2) / 2
+    three = np.concatenate([two, z * 0 - 9], -1)  # a class that never occurs
+    assert metrics.iou(three, t[..., 0].astype(int)) == (2 / 4 + 0 / 2) / 2
+    assert metrics.iou(z * 0, t * 0) == 1
+
+
+@pytest.mark.parametrize(
+    "task, kind, z, t",
+    [
+        ("classify", "cross_entropy", logits(11, 3), np.arange(11) % 3),
+        ("classify", "bce", logits(11, 1), (logits(11, 1, seed=2) > 0) * 1.0),
+        (
+            "segment",
+            "bce",
+            logits(11, 4, 4, 1),
+            (logits(11, 4, 4, 1, seed=2) > 0) * 1.0,
+        ),
+        ("segment", "cross_entropy", logits(11, 4, 4, 3), logits(11, 4, 4) > 0),
+        ("language", "cross_entropy", logits(11, 5, 7), logits(11, 5, seed=3) > 0),
+        ("regress", "mse", logits(11, 2), logits(11, 2, seed=2)),
+    ],
+)
+def test_a_tally_of_parts_is_the_measure_of_the_whole(task, kind, z, t):
+    t = t.astype(int) if t.dtype == bool else t
+    tally = metrics.Tally(task, kind, 0.1 if kind == "cross_entropy" else 0.0)
+    for part in (slice(0, 4), slice(4, 5), slice(5, 11)):
+        tally.add(z[part], t[part])
+    found = tally.result()
+    assert tuple(found) == ("loss", *metrics.MEASURES[task])
+    smoothing = tally.label_smoothing
+    assert found["loss"] == pytest.approx(
+        metrics.loss(z, t, kind, smoothing), rel=1e-14
+    )
+    for name, function in (("accuracy", metrics.accuracy), ("iou", metrics.iou)):
+        assert name not in found or found[name] == function(z, t)
+    if task == "language":
+        wanted = np.exp(metrics.loss(z, t, kind))
+        assert found["perplexity"] == pytest.approx(wanted, rel=1e-13)
+
+
+def test_an_empty_tally_says_so():
+    with pytest.raises(InputError, match="no batch"):
+        metrics.Tally("classify", "bce").result()
+    with pytest.raises(UnknownNameError, match="classify"):
+        metrics.Tally("clasify", "bce")

@@ -1,0 +1,201 @@
+"""Data sets by name, fitted to any model that can learn them; nothing is downloaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..batch import Batch, Split
+from ..configs._base import LOSSES, Config
+from ..errors import InputError, unknown
+from ..models import as_inputs
+from . import _forms, embedded, files, folders, text
+from ._splits import Arrays, fitted
+
+__all__ = ["Dataset", "from_arrays", "load", "names", "overrides", "picture"]
+
+_EMBEDDED: dict[str, Callable[[], _forms.Source]] = {
+    "breast_cancer": embedded.breast_cancer,
+    "digit_scenes": embedded.digit_scenes,
+    "digits": embedded.digits,
+    "text": text.source,
+}
+_FILES = {"cifar10": files.cifar10, "mnist": files.mnist}
+_NAMED = {"folder:PATH": folders.folder, "hf:NAME": folders.hugging_face}
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Examples to train on and to test on, fitted to one model's inputs and loss.
+
+    Args:
+        name: of the data set.
+        train, test: where the examples come from; `test` may be empty.
+        task: what is learned, and so measured: "classify", "segment", "language" or
+            "regress".
+        classes: what the ids of the targets mean; characters for language.
+        notes: JSON values: source, hash, counts, how the split was made.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    task: str
+    classes: tuple[str, ...] = ()
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def names() -> list[str]:
+    """Return the names that `load` knows; PATH and NAME stand for one's own."""
+    return sorted((*_EMBEDDED, *_FILES, *_NAMED))
+
+
+def _source(
+    name: str, config: Config, path: str | os.PathLike[str] | None = None
+) -> _forms.Source:
+    if name in _FILES:
+        return _FILES[name](path)
+    if path is not None:
+        raise InputError(f"{name} takes no path; {' and '.join(sorted(_FILES))} do.")
+    if name in _EMBEDDED:
+        return _EMBEDDED[name]()
+    kind, colon, which = name.partition(":")
+    for pattern, source in _NAMED.items():
+        if colon and which and pattern.startswith(f"{kind}:"):
+            return source(which)(config)
+    raise unknown("data set", name, names())
+
+
+def overrides(name: str, config: Config) -> dict[str, Any]:
+    """Return the config fields to change so that a model fits this data.
+
+    Classes and channels become the data's; a model whose input is smaller than the data
+    gets the data's size. A model of one logit keeps it where there are two classes.
+
+    Raises:
+        UnknownNameError: for a data set that does not exist.
+        ConfigError: for a model that cannot learn from such data.
+    """
+    return _forms.overrides(_source(name, config), config)
+
+
+def load(
+    name: str,
+    config: Config,
+    *,
+    seed: int = 0,
+    path: str | os.PathLike[str] | None = None,
+    loss: str | None = None,
+) -> Dataset:
+    """Return a data set, fitted to the inputs and the loss of a model.
+
+    Args:
+        name: one of `names()`.
+        config: of the model, with `overrides` applied.
+        seed: of the split where the data has none of its own, and of what is drawn.
+        path: the folder with the files of mnist or cifar10; None looks in the usual
+            caches.
+        loss: that the targets are for; None is the config's own.
+
+    Raises:
+        UnknownNameError: for a data set or loss that does not exist.
+        ConfigError: for a model that cannot learn from such data.
+        FileError: for files that are missing or damaged.
+        MissingDataError, MissingPackageError: for libraries that are not installed.
+    """
+    loss = config.loss if loss is None else loss
+    if loss not in LOSSES:
+        raise unknown("loss", loss, LOSSES)
+    source = _source(name, config, path)
+    fit = _forms.fit(source, config, loss)
+    raw = source.read(config, seed)
+    train, test = fitted(raw.train, fit), fitted(raw.test, fit)
+    as_inputs(config, train.take(np.zeros(1, int)).inputs)  # or an error in one line
+    return Dataset(name, train, test, source.task, source.classes, raw.notes)
+
+
+def picture(
+    path: str | os.PathLike[str], name: str, config: Config
+) -> tuple[np.ndarray, ...]:
+    """Return the inputs (a batch of one) that a model trained on a data set takes.
+
+    The picture is brought to the data set's own size and colours, then fitted like
+    its examples. Digits are white on black.
+
+    Raises:
+        ConfigError: for a model that cannot have been trained on it.
+        InputError: for a data set that does not consist of pictures.
+        FileError: for a file that is missing, damaged or no picture.
+    """
+    spec = config.inputs()[0]
+    if name.startswith(("folder:", "hf:")):  # which need not be at hand any more
+        shape, resize = folders.own_size(name, config), True
+    else:
+        source = _source(name, config)
+        _forms.check_task(source, config)
+        shape, resize = source.shape, source.task != "segment"
+    if len(shape) != 3:
+        raise InputError(f"{name} does not consist of pictures.")
+    x = folders.read_picture(path, *shape)[None]
+    return (np.ascontiguousarray(_forms.pictures(x, spec, name, resize)),)
+
+
+def from_arrays(
+    inputs: np.ndarray | tuple[np.ndarray, ...],
+    targets: np.ndarray,
+    test: tuple[np.ndarray | tuple[np.ndarray, ...], np.ndarray] | None = None,
+    *,
+    name: str = "arrays",
+    task: str | None = None,
+    classes: tuple[str, ...] = (),
+) -> Dataset:
+    """Return a data set of one's own arrays.
+
+    Args:
+        inputs: an array, or a tuple in call order; batch first, channels last.
+        targets: ids for cross-entropy, (N,), (N, T) or (N, H, W), or floats of the
+            logits' shape for the other losses.
+        test: (inputs, targets) to test on; None for none.
+        name: of the data set.
+        task: see `Dataset`; None guesses from the targets: ids by their axes; floats
+            of nothing but 0 and 1 are classes or masks, others a regression.
+        classes: what the ids mean.
+
+    Raises:
+        InputError: for arrays of different lengths, or targets of strings and the like.
+    """
+    train = _arrays(inputs, targets)
+    if task is None:
+        task = _guess(train.batch.targets)
+    held_out = _arrays(*test) if test else Arrays(*_empty(train.batch))
+    notes = {"source": "arrays", "train": len(train), "test": len(held_out)}
+    return Dataset(name, train, held_out, task, tuple(classes), notes)
+
+
+def _arrays(inputs: Any, targets: Any) -> Arrays:
+    columns = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
+    arrays, targets = tuple(map(np.asarray, columns)), np.asarray(targets)
+    lengths = {len(x) if x.ndim else 0 for x in (*arrays, targets)}
+    if len(lengths) > 1 or 0 in lengths:
+        shapes = ", ".join(str(x.shape) for x in (*arrays, targets))
+        raise InputError(f"inputs and targets must be of one length; got {shapes}.")
+    if targets.dtype.kind not in "iufb":
+        raise InputError(f"targets must be ids or numbers; got {targets.dtype}.")
+    dtype = {"i": np.int32, "u": np.int32, "b": np.float32}.get(targets.dtype.kind)
+    return Arrays(arrays, targets.astype(dtype or targets.dtype, copy=False))
+
+
+def _empty(batch: Batch) -> Batch:
+    return Batch(tuple(x[:0] for x in batch.inputs), batch.targets[:0])
+
+
+def _guess(targets: np.ndarray) -> str:
+    if targets.dtype.kind == "i":
+        return {1: "classify", 2: "language"}.get(targets.ndim, "segment")
+    if not np.isin(targets, (0, 1)).all():
+        return "regress"
+    return "segment" if targets.ndim == 4 else "classify"

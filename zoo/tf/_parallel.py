@@ -1,0 +1,139 @@
+"""One model on several replicas: MirroredStrategy, MultiWorkerMirroredStrategy.
+
+Each replica takes its rows of every batch. Gradients and loss are summed before
+anything looks at them, so all replicas do the same update.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+from unittest import mock
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from ..batch import Batch, share
+from ..errors import ConfigError
+from . import _layers
+from ._run import _placed
+
+_STRATEGIES = (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def join(model: _layers.Model) -> bool:
+    """Return whether this process is the first of the strategy's.
+
+    Raises ConfigError outside of a strategy's scope, and for a model that was not
+    built in it.
+    """
+    strategy = tf.distribute.get_strategy()
+    if not isinstance(strategy, _STRATEGIES):
+        raise ConfigError(
+            "parallel training in Keras goes on inside `with strategy.scope():` of a"
+            " MirroredStrategy or MultiWorkerMirroredStrategy: build the model and call"
+            " fit there."
+        )
+    known = strategy.extended.variable_created_in_scope
+    if not all(known(v.value) for v in model.variables):
+        raise ConfigError(
+            "the model was built outside of this strategy's scope: build it inside."
+        )
+    return strategy.extended.should_checkpoint
+
+
+class Alone:
+    """One replica, which has every batch as a whole."""
+
+    size = 1
+
+    def placed(self, model: _layers.Model) -> AbstractContextManager[Any]:
+        """Return the scope in which a step runs."""
+        return _placed(model)
+
+    def share(self, batch: Batch, tensor: Callable[[np.ndarray], Any]) -> Any:
+        """Return (inputs, targets) of a (part of a) batch for every replica."""
+        return tuple(map(tensor, batch.inputs)), tensor(batch.targets)
+
+    def first_row(self, size: int) -> Any:
+        """Return the place of this replica's first row in a batch of this size."""
+        return 0
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a function of all replicas; return (loss, finite, gradients)."""
+        return function(*args)
+
+    def sum(self, tensors: list[Any]) -> list[Any]:
+        """Return the sums over all replicas, inside of such a function."""
+        return tensors
+
+    def lead(self, values: Sequence[float]) -> list[float]:
+        """Return what the first process gave."""
+        return list(values)
+
+
+class Replicas(Alone):
+    """The replicas of the strategy in whose scope this is made."""
+
+    def __init__(self) -> None:
+        self.strategy = tf.distribute.get_strategy()
+        self.size = self.strategy.num_replicas_in_sync
+        self._told = tf.function(self._tell, autograph=False)
+
+    def placed(self, model: _layers.Model) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+    def share(self, batch: Batch, tensor: Callable[[np.ndarray], Any]) -> Any:
+        def spread(pick: Callable[[Batch], np.ndarray]) -> Any:
+            return self.strategy.experimental_distribute_values_from_function(
+                lambda context: tensor(
+                    pick(share(batch, context.replica_id_in_sync_group, self.size)[0])
+                )
+            )
+
+        numbers = range(len(batch.inputs))
+        inputs = tuple(spread(lambda b, i=i: b.inputs[i]) for i in numbers)
+        return inputs, spread(lambda b: b.targets)
+
+    def first_row(self, size: int) -> Any:
+        each, more = divmod(size, self.size)  # as np.array_split shares
+        number = tf.convert_to_tensor(_context().replica_id_in_sync_group)
+        return each * number + tf.minimum(number, more)
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Any:
+        with mock.patch.object(_layers.BatchNorm, "statistics", _statistics):
+            loss, finite, grads = self.strategy.run(function, args)
+        here = self.strategy.experimental_local_results
+        return here(loss)[0], here(finite)[0], grads
+
+    def sum(self, tensors: list[Any]) -> list[Any]:
+        return _context().all_reduce("SUM", tensors)
+
+    def lead(self, values: Sequence[float]) -> list[float]:
+        if isinstance(self.strategy, tf.distribute.MirroredStrategy):
+            return list(values)  # one process
+        return self._told(tf.constant(values, tf.float64)).numpy().tolist()
+
+    def _tell(self, values: Any) -> Any:
+        def tell(values: Any) -> Any:
+            first = tf.equal(_context().replica_id_in_sync_group, 0)
+            return self.sum([tf.where(first, values, 0)])[0]
+
+        found = self.strategy.run(tell, (values,))
+        return self.strategy.experimental_local_results(found)[0]
+
+
+def _context() -> Any:
+    return tf.distribute.get_replica_context()
+
+
+def _statistics(norm: keras.Layer, x: Any) -> tuple[Any, Any, Any]:
+    """Return `BatchNorm.statistics` of all replicas' rows."""
+    own = ops.cast(ops.size(x), x.dtype) / x.shape[-1]
+    total, n = _context().all_reduce("SUM", [_layers.average(x) * own, own])
+    mean = total / n
+    spread = _layers.average(ops.square(x - ops.stop_gradient(mean)))
+    return mean, _context().all_reduce("SUM", spread * own) / n, n

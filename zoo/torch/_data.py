@@ -1,0 +1,54 @@
+"""Batches as PyTorch's own loops take them: a DataLoader of NCHW tensors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+if TYPE_CHECKING:
+    from ..batches import Batches
+
+Examples = tuple[Tensor | tuple[Tensor, ...], Tensor]
+
+
+class _Epoch(Dataset):
+    """The batches of one epoch by number: what a worker process can read, too."""
+
+    def __init__(self, batches: Batches, epoch: int) -> None:
+        self.batches = batches
+        self.first = epoch * batches.steps_per_epoch
+
+    def __len__(self) -> int:
+        return self.batches.steps_per_epoch
+
+    def __getitem__(self, index: int) -> Examples:
+        inputs, targets = self.batches.batch(self.first + index)
+        tensors = tuple(map(_tensor, inputs))
+        return tensors[0] if len(tensors) == 1 else tensors, _tensor(targets)
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    """Return images as (N, C, H, W), ids as int64, the rest as it is."""
+    if array.ndim == 4:
+        array = array.transpose(0, 3, 1, 2)
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    return tensor.long() if tensor.dtype == torch.int32 else tensor
+
+
+def loader(batches: Batches, epoch: int = 0, **options: Any) -> DataLoader:
+    """Return the batches of an epoch as a DataLoader, in `fit`'s order.
+
+    Args:
+        batches: see `zoo.batches`.
+        epoch: which one, from 0; each has an order of its own.
+        **options: of the DataLoader: num_workers, pin_memory …
+
+    Yields:
+        (inputs, targets): images float (N, C, H, W), masks likewise, ids int64; a tuple
+        of inputs where the model takes several.
+    """
+    return DataLoader(_Epoch(batches, epoch), batch_size=None, **options)
