@@ -29,6 +29,8 @@ EXTRAS = (
     {"weight_decay": 0.05, "decay_all": False},
     {"ema": 0.9},
     {"label_smoothing": 0.1},
+    {"accumulate": 2},
+    {"lr_groups": (("head.*", 3.0),)},
 )
 
 

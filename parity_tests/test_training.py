@@ -8,7 +8,7 @@ import pytest
 import zoo
 from parity_tests.matrix import MODELS, pairwise
 from tests.representatives import REPRESENTATIVES
-from zoo import trajectory
+from zoo import loop, trajectory
 from zoo.recipe import OPTIMIZERS, Recipe
 from zoo.registry import ROOMS, presets
 from zoo.trajectory import TRAJECTORY64
@@ -124,8 +124,9 @@ class _Interrupt(zoo.Callback):
             raise KeyboardInterrupt
 
 
-# Measured against float32 in the same room: mean 4e-3, at most 4e-2 (docs/training.md).
-BANDS = {"bf16": (1e-2, 1e-1), "fp16": (2e-3, 2e-2)}
+# How far losses may be from float32's in the same room, in the mean and at most;
+# measured: bf16 7e-4 and 2.4e-3, fp16 4e-4 and 1.8e-3.
+BANDS = {"bf16": (2e-3, 1e-2), "fp16": (1e-3, 6e-3)}
 
 
 @pytest.mark.parametrize("precision", BANDS)
@@ -142,10 +143,20 @@ def test_half_precision_stays_within_its_band(model, precision):
         assert gaps.max() < most, (room, gaps.max())
 
 
-def test_fp16_survives_an_overflow():
+@pytest.mark.parametrize("room", ROOMS)
+def test_fp16_survives_an_overflow(room, monkeypatch):
     """A scale that is too large skips updates, and is halved until it fits."""
-    for room in ROOMS:
-        recipe = Recipe(optimizer="sgd", lr=0.1, precision="fp16", steps=30)
-        run = fitted("mlp", room, recipe, "float32")
-        assert np.isfinite(run.losses).all()
-        assert run.losses[-5:].mean() < run.losses[:5].mean()
+    scales = []
+    update = loop._Scale.update
+
+    def spy(self, finite):
+        scales.append((self.value, finite))
+        update(self, finite)
+
+    monkeypatch.setattr(loop._Scale, "update", spy)
+    recipe = Recipe(optimizer="sgd", lr=0.02, precision="fp16", steps=60, batch_size=1)
+    run = fitted("mlp", room, recipe, "float32")
+    skipped = [scale for scale, finite in scales if not finite]
+    assert 1 <= len(skipped) < 8  # and goes on
+    assert scales[-1][0] == 65536 / 2 ** len(skipped)
+    assert np.isfinite(run.losses).all()

@@ -266,7 +266,6 @@ def test_workers_that_share_a_batch_drop_what_one_worker_drops(name, backend):
 
 def fail_inside(kind, model, check):
     """Leave the context by an error, after the check."""
-
     with contextlib.suppress(KeyboardInterrupt), kind(model, KEY):
         check()
         raise KeyboardInterrupt

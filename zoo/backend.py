@@ -11,7 +11,6 @@ import numpy as np
 
 from .batch import Batch
 from .configs._base import Config
-from .recipe import Recipe
 from .tracing import Call, Pass
 
 State = dict[str, np.ndarray]

@@ -60,7 +60,7 @@ def check_shares(size: int, workers: int) -> None:
     """Raise InputError where some worker would have no example."""
     if size < workers:
         raise InputError(
-            f"{workers} workers cannot share a batch (or, with accumulate, a part of"
-            f" one) of {size}: choose another batch_size, also for an epoch's last"
-            " batch, a smaller accumulate, or fewer workers."
+            f"each of {workers} workers needs an example of every batch, and of every"
+            f" part of it that accumulate makes; the smallest has {size}: choose"
+            " another batch_size, a smaller accumulate, or fewer workers."
         )

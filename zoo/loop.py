@@ -280,7 +280,9 @@ class Loop:
         }
         self.trainer.sync()
         slots = self.trainer.slots()
-        path = folder.write(self.model, slots, progress, self.keep)
+        path = folder.write(
+            self.model, slots, progress, self.keep, self.checkpoint_every
+        )
         live.last_checkpoint = path
 
     def _restore(self, checkpoint: Checkpoint) -> None:

@@ -16,7 +16,7 @@ from .errors import ConfigError, TrainingDiverged
 from .loop import Loop, Run
 from .recipe import Recipe
 from .registry import room_of
-from .train import Data, _check, as_dataset, loss_of
+from .train import Data, as_dataset, check_recipe, loss_of
 from .weights import state
 
 WORSE = 4.0  # times the least smoothed loss: there the test stops
@@ -76,7 +76,7 @@ def lr_find(
     )
     loss = loss_of(model, recipe)
     dataset = as_dataset(data, model.config, recipe, loss)
-    _check(model, recipe)
+    check_recipe(model, recipe)
     watch, kept = _Watch(steps), state(model)
     loop = _Rise(
         model,
@@ -112,8 +112,8 @@ def lr_find(
 class _Rise(Loop):
     """The loop of `fit` that only trains."""
 
-    def _evaluate(self) -> bool:
-        return False
+    def _evaluate(self) -> tuple[bool, bool]:
+        return False, False
 
 
 class _Watch(Callback):

@@ -87,6 +87,19 @@ def config(name: str, **overrides: Any) -> Config:
     return presets()[name].override(**overrides)
 
 
+def nearest_preset(config: Config) -> tuple[str | None, dict[str, Any]]:
+    """Return the preset with the fewest other fields, and these fields.
+
+    None where no preset is of this kind.
+    """
+    own, found = config.to_dict(), []
+    for name, preset in presets().items():
+        if type(preset) is type(config):
+            other = preset.to_dict()
+            found.append((name, {k: v for k, v in own.items() if v != other[k]}))
+    return min(found, key=lambda pair: len(pair[1]), default=(None, own))
+
+
 def family_of(config: Config) -> str:
     """Return the family: the name of the config's module."""
     return type(config).__module__.rpartition(".")[2]

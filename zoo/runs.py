@@ -119,11 +119,18 @@ class Folder:
         return _read(path) if path.exists() else None
 
     def write(
-        self, model: Model, slots: State, progress: dict[str, Any], keep: int
+        self,
+        model: Model,
+        slots: State,
+        progress: dict[str, Any],
+        keep: int,
+        every: int | None = None,
     ) -> Path:
-        """Write a checkpoint of the step in `progress`; drop all but the last `keep`.
+        """Write a checkpoint of the step in `progress`, and drop old ones.
 
-        The best one is kept, too: `progress["best"]` says which it is.
+        The last `keep` stay, and the best: `progress["best"]` says which it is. With
+        `every` only multiples of it count among the last; others stay while they are
+        the best.
         """
         step, best = progress["step"], progress.get("best")
         path = self.at(step)
@@ -144,8 +151,9 @@ class Folder:
             shutil.rmtree(temporary, ignore_errors=True)
         if best:
             _write(self.checkpoints / "best.json", json.dumps(best))
-        for old in self.steps()[:-keep]:
-            if not best or old != best["step"]:
+        last = [s for s in self.steps() if not every or s % every == 0][-keep:]
+        for old in self.steps():
+            if old not in (*last, step, best and best["step"]):
                 shutil.rmtree(self.at(old), ignore_errors=True)
         return path
 

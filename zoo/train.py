@@ -14,7 +14,13 @@ from .errors import ConfigError, FileError
 from .loop import History, Loop, Run, measure
 from .models import build
 from .recipe import Recipe
-from .registry import backend_of, config_from_key, config_key, room_of
+from .registry import (
+    backend_of,
+    config_from_key,
+    config_key,
+    nearest_preset,
+    room_of,
+)
 from .runs import Checkpoint, Folder
 from .weights import load_state
 
@@ -74,7 +80,7 @@ def fit(
     recipe = recipe or Recipe()
     loss = loss_of(model, recipe)
     dataset = as_dataset(data, model.config, recipe, loss)
-    _check(model, recipe)
+    check_recipe(model, recipe)
     needs = recipe.patience is not None or recipe.schedule == "plateau"
     if needs and not len(dataset.test):
         raise ConfigError(
@@ -123,7 +129,8 @@ def as_dataset(data: Data, config: Any, recipe: Recipe, loss: str) -> Dataset:
     )
 
 
-def _check(model: Model, recipe: Recipe) -> None:
+def check_recipe(model: Model, recipe: Recipe) -> None:
+    """Raise ConfigError where a recipe does not fit a model."""
     dtype = room_of(model).dtype_of(model)
     wanted = _DTYPES.get(recipe.precision, dtype)
     if dtype != wanted:
@@ -167,12 +174,16 @@ def describe(model: Model, data: Dataset) -> dict[str, Any]:
             return None
 
     packages = ("numpy", "torch", "tensorflow", "keras", "jax", "flax", "optax")
+    preset, overrides = nearest_preset(model.config)
     return {
+        "preset": preset,
+        "overrides": overrides,
         "architecture": config_key(model.config),
         "config": model.config.to_dict(),
         "dtype": room_of(model).dtype_of(model),
         "backend": backend_of(model),
         "data": data.name,
+        "data_path": data.path,
         "task": data.task,
         "classes": list(data.classes),
         "notes": data.notes,
@@ -232,7 +243,9 @@ def rebuild(
     checkpoint = folder.read(step)
     model = build(config, backend, dtype=dtype, device=device)
     load_state(model, checkpoint.weights)
-    return model, load_dataset(name, config, seed=recipe.seed), recipe, checkpoint
+    where = {"path": about.get("data_path"), "loss": loss_of(model, recipe)}
+    data = load_dataset(name, config, seed=recipe.seed, **where)
+    return model, data, recipe, checkpoint
 
 
 def resume(

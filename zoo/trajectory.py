@@ -17,7 +17,7 @@ import numpy as np
 
 from . import masks
 from .backend import Backend, Model, State, Trainer
-from .batch import Batch
+from .batch import Batch, split
 from .configs._base import Config
 from .errors import ConfigError, ZooError
 from .measure import CEILING32, FLOAT64, Error, compare, worst
@@ -145,7 +145,8 @@ class _Proof:
         self.reference = next(iter(models))
         self.batches = self._batches(config, draw)
         still, self.uncertain = self._blind()
-        self.recipe = recipe.override(freeze=(*recipe.freeze, *still))
+        # the ladder says which precision
+        self.recipe = recipe.override(precision="auto", freeze=(*recipe.freeze, *still))
         self.note = ""
         if still:
             self.note = f"kept still, as the loss does not see them: {_few(still)}"
@@ -228,9 +229,10 @@ class _Proof:
         return Track(np.array(losses), self._outputs(label), first, half, last)
 
     def _step(self, trainer: Trainer, number: int) -> float:
-        key = masks.step_key(self.recipe.seed, number + 1, 0)
-        batch, lr = self.batches[number], float(self.curve[number])
-        return trainer.step([batch], lr, [key])[0]
+        parts = split(self.batches[number], self.recipe.accumulate)
+        seed = self.recipe.seed
+        keys = [masks.step_key(seed, number + 1, i) for i in range(len(parts))]
+        return trainer.step(parts, float(self.curve[number]), keys)[0]
 
     def _outputs(self, label: str) -> np.ndarray:
         inputs = self.batches[-1].inputs

@@ -220,21 +220,12 @@ def _numbers(
         axes = "x".join(map(str, spec.shape))
         raise InputError(f"the model takes {axes} numbers; got {rows.shape[1]}.")
     if trained.data == "breast_cancer":
-        rows = _standardised(rows, trained.recipe.seed)
+        notes = _trained.dataset(trained, None).notes
+        rows = (rows - notes["mean"]) / notes["deviation"]
+        rows = rows.astype(np.float32)
     scores = _scores(trained, (rows,))
     names = [name] if len(rows) == 1 else [f"{name}:{i + 1}" for i in range(len(rows))]
     return [{"input": n, **_ranked(trained, row, top)} for n, row in zip(names, scores)]
-
-
-def _standardised(rows: np.ndarray, seed: int) -> np.ndarray:
-    """Return measurements as the data set gives them to a model."""
-    from ..data import breast_cancer
-    from ..datasets._splits import stratified
-
-    features, labels, _ = breast_cancer()
-    train, _ = stratified(labels, seed)
-    known = features[train]
-    return ((rows - known.mean(0)) / known.std(0)).astype(np.float32)
 
 
 # Pictures

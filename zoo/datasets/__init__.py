@@ -39,6 +39,7 @@ class Dataset:
             "regress".
         classes: what the ids of the targets mean; characters for language.
         notes: JSON values: source, hash, counts, how the split was made.
+        path: of the files it was read from, where it was given.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Dataset:
     task: str
     classes: tuple[str, ...] = ()
     notes: dict[str, Any] = field(default_factory=dict)
+    path: str | None = None
 
 
 def names() -> list[str]:
@@ -115,7 +117,8 @@ def load(
     raw = source.read(config, seed)
     train, test = fitted(raw.train, fit), fitted(raw.test, fit)
     as_inputs(config, train.take(np.zeros(1, int)).inputs)  # or an error in one line
-    return Dataset(name, train, test, source.task, source.classes, raw.notes)
+    place = None if path is None else os.path.abspath(path)
+    return Dataset(name, train, test, source.task, source.classes, raw.notes, place)
 
 
 def picture(

@@ -1,7 +1,7 @@
 """The Keras room: each architecture in plain Keras 3. The package is the backend."""
 
-from ._parallel import join
 from ._data import loader
+from ._parallel import join
 from ._run import (
     DTYPES,
     backward,
@@ -28,8 +28,8 @@ __all__ = [
     "exact",
     "facts",
     "forward",
-    "loader",
     "join",
+    "loader",
     "read",
     "save_native",
     "shapes",

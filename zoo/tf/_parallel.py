@@ -21,7 +21,10 @@ from ..errors import ConfigError
 from . import _layers
 from ._run import _placed
 
-_STRATEGIES = (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy)
+_STRATEGIES = (
+    tf.distribute.MirroredStrategy,
+    tf.distribute.MultiWorkerMirroredStrategy,
+)
 
 
 def join(model: _layers.Model) -> bool:

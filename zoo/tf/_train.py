@@ -157,7 +157,10 @@ class Trainer:
         weights = [v.value for v in self.variables]
         total, sums = tf.zeros((), self.dtype), None
         for i, (xs, targets) in enumerate(batches):
-            share, row = targets.shape[0] / sum(sizes), self._workers.first_row(sizes[i])
+            share, row = (
+                targets.shape[0] / sum(sizes),
+                self._workers.first_row(sizes[i]),
+            )
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(weights)
                 with kind(self.model, keys[i], row):

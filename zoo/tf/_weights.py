@@ -77,7 +77,7 @@ def _walk(layer: Any, path: str) -> Iterator[tuple[str, keras.Layer]]:
     if type(layer) in TABLE:
         return
     if type(layer).__module__.partition(".")[0] == "keras":
-        if any(_weights_of(layer)):
+        if next(_weights_of(layer), None) is not None:
             raise StateError(f"no table entry for {type(layer).__name__} at {path!r}.")
         return
     # On Keras's torch engine sublayers live in _modules, as any nn.Module's do.

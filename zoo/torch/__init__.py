@@ -1,7 +1,7 @@
 """The PyTorch room: each architecture in plain PyTorch. The package is the backend."""
 
-from ._parallel import join
 from ._data import loader
+from ._parallel import join
 from ._run import (
     DTYPES,
     backward,
@@ -28,8 +28,8 @@ __all__ = [
     "exact",
     "facts",
     "forward",
-    "loader",
     "join",
+    "loader",
     "read",
     "save_native",
     "shapes",

@@ -84,7 +84,7 @@ class Workers(Alone):
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self.model, self._device = model, next(model.parameters()).device
         # No buffers are sent: batch norms have seen the same numbers everywhere.
-        wrapped = DistributedDataParallel(model, broadcast_buffers=False)
+        wrapped = DistributedDataParallel(model, forward_sync_buffers=False)
         self.call = torch.compile(wrapped) if compile else wrapped
         self._wrapped = wrapped
         norms = (m for m in model.modules() if isinstance(m, _NORMS) and m.training)
