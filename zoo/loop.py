@@ -192,6 +192,7 @@ class Loop:
                 if better or (live.step % every == 0 if every else due):
                     self._save()
             self._save()
+            self.trainer.lead([0.0])  # none returns before the first has written
         finally:
             stream.close()
             self.trainer.sync()

@@ -35,12 +35,20 @@ def optimizer(
 
 
 class Moments(NamedTuple):
-    """State of Adam and NAdam; `mu_product` is NAdam's alone."""
+    """State of Adam."""
 
     count: Array
     mu: Weights
     nu: Weights
-    mu_product: Array | None = None
+
+
+class NAdamMoments(NamedTuple):
+    """State of NAdam: `mu_product` is the product of all momenta yet."""
+
+    count: Array
+    mu: Weights
+    nu: Weights
+    mu_product: Array
 
 
 class SumOfSquares(NamedTuple):
@@ -57,14 +65,14 @@ def _correction(decay: float, count: Array, dtype: Any) -> Array:
 def _adam(beta1: float, beta2: float, eps: float) -> optax.GradientTransformation:
     """Kingma and Ba 2015 (arXiv:1412.6980)."""
 
-    def init(weights: Weights) -> Moments:
+    def init(params: Any) -> Moments:
         zeros = optax.tree.zeros_like
-        return Moments(jnp.zeros((), jnp.int32), zeros(weights), zeros(weights))
+        return Moments(jnp.zeros((), jnp.int32), zeros(params), zeros(params))
 
-    def update(grads: Weights, state: Moments, weights: Any = None) -> Any:
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
         count = state.count + 1
-        mu = optax.tree.update_moment(grads, state.mu, beta1, 1)
-        nu = optax.tree.update_moment(grads, state.nu, beta2, 2)
+        mu = optax.tree.update_moment(updates, state.mu, beta1, 1)
+        nu = optax.tree.update_moment(updates, state.nu, beta2, 2)
         dtype = mu[0].dtype
         first = _correction(beta1, count, dtype)
         root = jnp.sqrt(_correction(beta2, count, dtype))
@@ -79,28 +87,29 @@ def _nadam(
 ) -> optax.GradientTransformation:
     """Dozat 2016, with its momentum schedule."""
 
-    def init(weights: Weights) -> Moments:
-        one = jnp.ones((), weights[0].dtype)
-        return _adam(beta1, beta2, eps).init(weights)._replace(mu_product=one)
+    def init(params: Any) -> NAdamMoments:
+        zeros, one = optax.tree.zeros_like, jnp.ones((), params[0].dtype)
+        count = jnp.zeros((), jnp.int32)
+        return NAdamMoments(count, zeros(params), zeros(params), one)
 
     def momentum(t: Array) -> Array:
         return beta1 * (1 - jnp.exp(momentum_decay * math.log(0.96) * t) / 2)
 
-    def update(grads: Weights, state: Moments, weights: Any = None) -> Any:
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
         count = state.count + 1
-        t = count.astype(grads[0].dtype)
+        t = count.astype(updates[0].dtype)
         now, following = momentum(t), momentum(t + 1)
         product = state.mu_product * now
-        mu = optax.tree.update_moment(grads, state.mu, beta1, 1)
-        nu = optax.tree.update_moment(grads, state.nu, beta2, 2)
+        mu = optax.tree.update_moment(updates, state.mu, beta1, 1)
+        nu = optax.tree.update_moment(updates, state.nu, beta2, 2)
         of_g = (1 - now) / (1 - product)
         of_m = following / (1 - product * following)
         second = _correction(beta2, count, t.dtype)
         updates = [
             (of_g * g + of_m * m) / (jnp.sqrt(v / second) + eps)
-            for g, m, v in zip(grads, mu, nu)
+            for g, m, v in zip(updates, mu, nu)
         ]
-        return updates, Moments(count, mu, nu, product)
+        return updates, NAdamMoments(count, mu, nu, product)
 
     return optax.GradientTransformation(init, update)
 
@@ -108,12 +117,12 @@ def _nadam(
 def _adagrad(eps: float) -> optax.GradientTransformation:
     """Duchi et al. 2011, epsilon outside the root."""
 
-    def init(weights: Weights) -> SumOfSquares:
-        return SumOfSquares(optax.tree.zeros_like(weights))
+    def init(params: Any) -> SumOfSquares:
+        return SumOfSquares(optax.tree.zeros_like(params))
 
-    def update(grads: Weights, state: SumOfSquares, weights: Any = None) -> Any:
-        sums = [s + g * g for s, g in zip(state.sum_of_squares, grads)]
-        updates = [g / (jnp.sqrt(s) + eps) for g, s in zip(grads, sums)]
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        sums = [s + g * g for s, g in zip(state.sum_of_squares, updates)]
+        updates = [g / (jnp.sqrt(s) + eps) for g, s in zip(updates, sums)]
         return updates, SumOfSquares(sums)
 
     return optax.GradientTransformation(init, update)
@@ -158,7 +167,7 @@ SCALARS = {"step": "count", "mu_product": "mu_product"}
 def fields(state: Any) -> dict[str, Any]:
     """Return every named field of a chain's state, whichever part holds it."""
     if hasattr(state, "_fields"):
-        return {k: v for k, v in state._asdict().items() if v is not None}
+        return state._asdict()
     found: dict[str, Any] = {}
     for part in state if isinstance(state, tuple) else ():
         found |= fields(part)

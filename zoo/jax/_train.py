@@ -111,7 +111,8 @@ class Trainer:
         if half := _HALF.get(self.recipe.precision):
             for _, node in nnx.iter_graph(model):
                 if isinstance(node, nnx.Module) and hasattr(node, "dtype"):
-                    node.dtype = half  # computes in it; weights stay float32
+                    # computes in it; weights stay float32
+                    node.dtype = half  # pyrefly: ignore[missing-attribute]
         return model
 
     def step(

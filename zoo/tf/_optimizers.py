@@ -72,7 +72,8 @@ class Optimizer(keras.optimizers.Optimizer):
 
     @property
     def _dtype(self) -> str:
-        return self._learning_rate.dtype
+        rate: Any = self._learning_rate
+        return rate.dtype
 
 
 def _lerp(slot: Any, value: Any, decay: Any) -> Any:
