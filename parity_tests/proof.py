@@ -66,7 +66,9 @@ def learned(name):
     """Train a task in every room; draw its curves; return what it reached."""
     task = TASKS[name]
     runs = {room: task.run(room) for room in ROOMS}
-    plot.losses({r: h.losses for r, h in runs.items()}, DOCS / f"learning-{name}.svg")
+    curves = {room: history.losses for room, history in runs.items()}
+    title = f"{name} on {task.data}"
+    plot.losses(curves, DOCS / f"learning-{name}.svg", title)
     return {
         "data": task.data,
         "measure": task.measure,

@@ -38,8 +38,9 @@ from zoo.train import fit
 RECIPE = Recipe(
     optimizer="momentum", lr=0.05, batch_size=8, steps=4, deterministic_dropout=True
 )
+CNN = RECIPE.override(accumulate=2)
 MLP = RECIPE.override(
-    optimizer="adamw", lr=0.01, weight_decay=0.01, clip_norm=0.5, ema=0.9, accumulate=2
+    optimizer="adamw", weight_decay=0.01, clip_norm=0.5, ema=0.9, evaluate_every=1
 )
 random = np.random.default_rng(0)
 y = random.integers(0, 4, 23).astype(np.int32)  # batches of 8, 8 and 7
@@ -89,11 +90,8 @@ def kept(name, model, history):
 def alone(backend):
     model = mlp(backend)
     found = kept("mlp", model, fit(model, VECTORS, MLP))
-    for parts in (1, 2):
-        model = cnn(backend)
-        history = fit(model, IMAGES, RECIPE.override(accumulate=parts))
-        found |= kept(f"cnn{parts}", model, history)
-    return found
+    model = cnn(backend)
+    return found | kept("cnn", model, fit(model, IMAGES, CNN))
 
 
 def parallel(backend, place, rank):
@@ -104,10 +102,8 @@ def parallel(backend, place, rank):
     how = {"out": out, "resume": True, "callbacks": [stop], "parallel": True}
     history = fit(model, VECTORS, MLP.override(steps=9), **how)
     found = kept("mlp", model, history) | {"stopped": np.array(history.stopped)}
-    for parts in (1, 2):
-        model = cnn(backend)
-        recipe = RECIPE.override(accumulate=parts)
-        found |= kept(f"cnn{parts}", model, fit(model, IMAGES, recipe, parallel=True))
+    model = cnn(backend)
+    found |= kept("cnn", model, fit(model, IMAGES, CNN, parallel=True))
     model, refused = mlp(backend), ""
     native = RECIPE.override(deterministic_dropout=False, batch_size=1, steps=1)
     try:
@@ -220,13 +216,12 @@ def test_two_workers_are_one_with_the_whole_batch(how, script, tmp_path):
     results = launch(how, script, tmp_path)
     assert len(results) == processes
     for found in results:
+        assert set(wanted) <= set(found)
         for name, array in wanted.items():
             assert found[name].shape == array.shape, name
             assert abs(found[name] - array).max() <= BOUND, name
-        assert {n for n in found if n.startswith("cnn")} <= set(wanted)
-    losses = wanted["cnn2/losses"]
-    assert len(losses) == 4 and len(set(losses)) == 4, "it trains"
-    assert wanted["cnn1/norms.0.running_var"].std() > 0
+        assert len(set(wanted["cnn/losses"])) == 4, "it trains"
+    assert wanted["cnn/norms.0.running_var"].std() > 0
 
     # The framework's own dropout: the processes stay together.
     for name in wanted:

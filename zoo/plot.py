@@ -69,6 +69,32 @@ def range_test(findings: Mapping[str, LRFinding], path: str | os.PathLike[str]) 
     _write(figure, path)
 
 
+def losses(
+    curves: Mapping[str, np.ndarray], path: str | os.PathLike[str], title: str = ""
+) -> None:
+    """Draw the training losses of one run in several rooms.
+
+    Curves that coincide stay visible: each later one is drawn thinner, on top.
+
+    Args:
+        curves: loss of every step, (steps,), by backend.
+        path: as in `schedule`; also what is raised.
+        title: above the figure.
+    """
+    figure, axes = _figure(path)
+    for place, (backend, values) in enumerate(curves.items()):
+        axes.plot(
+            np.arange(1, len(values) + 1),
+            values,
+            color=COLOURS.get(backend, INK),
+            linewidth=max(1.0, 5.0 - 2 * place),
+            label=TITLES.get(backend, backend),
+        )
+    axes.set(xlabel="step", ylabel="training loss", title=title, yscale="log")
+    axes.legend(frameon=False)
+    _write(figure, path)
+
+
 def _figure(path: str | os.PathLike[str]) -> tuple[Any, Any]:
     if Path(path).suffix.lower() not in _FORMATS:
         raise FileError(f"a figure ends in {', '.join(_FORMATS)}; got {path}.")

@@ -88,8 +88,11 @@ class Workers(Alone):
         self.call = torch.compile(wrapped) if compile else wrapped
         self._wrapped = wrapped
         norms = (m for m in model.modules() if isinstance(m, _NORMS) and m.training)
+        normalise = self._normalise
+        if compile:  # the decorator would import torch._dynamo, two seconds' work
+            normalise = torch.compiler.disable(normalise)
         # The very same functions at each step, or torch.compile would begin again.
-        self._norms = [(m, partial(self._normalise, m)) for m in norms]
+        self._norms = [(m, partial(normalise, m)) for m in norms]
         self._rows = (1, 1)  # of a part of a batch, and of these this process's
 
     def share(self, batch: Batch) -> tuple[Batch, int]:
@@ -118,7 +121,6 @@ class Workers(Alone):
         dist.broadcast(told, 0)
         return told.tolist()
 
-    @torch.compiler.disable
     def _normalise(self, m: Any, x: Tensor) -> Tensor:
         """Batch norm by the statistics of all processes' rows, in two passes.
 

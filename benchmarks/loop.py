@@ -1,0 +1,132 @@
+"""`zoo.fit` against the same training step written by hand in each framework.
+
+Both train the same twin from the same weights on the same batches, with AdamW, and
+read every loss. `fit` runs as users run it, without a folder; a callback of it does
+the step by hand, so the two take turns. What lies between two of its calls is one
+whole turn of the zoo's loop: the batch, the step, the row in the history, the guard.
+Neither the evaluations nor the first, compiling steps are timed.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from importlib import import_module
+from time import perf_counter, process_time
+from typing import Any
+
+import numpy as np
+
+import zoo
+from zoo.data import order
+from zoo.datasets import Dataset, from_arrays, load
+
+from .fresh import ChildError, run_module
+from .paired import Paired
+from .report import Row
+from .speed import LIMIT, SUFFIX, Case, Mode
+
+PEER = "by hand"
+CASES = {
+    "cnn": Case(64, "image_size", 28, 12, PEER),
+    "resnet18": Case(8, "image_size", 112, 64, PEER),
+}
+WARM_UP, MOST = 5, 1000
+RECIPE = zoo.Recipe(optimizer="adamw", weight_decay=0.01, steps=WARM_UP + MOST)
+
+
+class Turns(zoo.Callback):
+    """Takes turns with the loop that calls it: times it, and a step by hand."""
+
+    def __init__(
+        self, step: Callable[[np.ndarray], float], seconds: float, least: int, cpu: bool
+    ) -> None:
+        self.step, self.seconds, self.least = step, seconds, least
+        self.now = process_time if cpu else perf_counter
+        self.times: tuple[list[float], list[float]] = [], []
+
+    def begin(self, run: Any) -> None:
+        count, recipe = len(run.data.train), run.recipe
+        epochs = -(-run.steps * recipe.batch_size // count)
+        epochs = [order(recipe.seed, f"epoch:{e}", count) for e in range(epochs)]
+        size = recipe.batch_size
+        self.batches = [e[i : i + size] for e in epochs for i in range(0, count, size)]
+        gc.collect()
+        gc.disable()
+        self.left = self.now()
+
+    def trained(self, run: Any, row: dict[str, Any]) -> None:
+        zoos = self.now() - self.left
+        indices = self.batches[run.step - 1]
+        begin = self.now()
+        loss = self.step(indices)
+        hands = self.now() - begin
+        if run.step <= WARM_UP:
+            if not np.isclose(loss, row["loss"], rtol=0.01):
+                raise AssertionError(f"not the same step: {row['loss']} and {loss}")
+            self.end_at = perf_counter() + self.seconds
+        else:
+            for record, time in zip(self.times, (zoos, hands)):
+                record.append(time)
+            if len(self.times[0]) >= self.least and perf_counter() > self.end_at:
+                run.stop("measured")
+        self.left = self.now()
+
+    def end(self, run: Any) -> None:
+        gc.enable()
+
+
+def measure(name: str, backend: str, mode: Mode) -> Iterator[Row]:
+    """Time the loop on one model, in this process."""
+    case = CASES[name]
+    size = case.quick_size if mode.quick else case.size
+    config = zoo.config(name, **{case.field: size})
+    ours, theirs = (zoo.build(config, backend=backend) for _ in range(2))
+    data, recipe = _data(config), RECIPE.override(batch_size=case.batch)
+    hand: Any = import_module(f"{__package__}.loops_{SUFFIX[backend]}")
+    [images], labels = data.train.take(np.arange(len(data.train)))
+    step = hand.by_hand(theirs, images, labels, recipe.lr, recipe.weight_decay)
+    seconds, least = (0, 3) if mode.quick else (40, 20)
+    turns = Turns(step, seconds, least, mode.cpu)
+    zoo.fit(ours, data, recipe, callbacks=[turns])
+    times = Paired(*map(tuple, turns.times))
+    yield Row.of(times, **_about(name, backend))
+
+
+def _data(config: Any) -> Dataset:
+    """Return the digits, or noise where they do not fit; there is no test split."""
+    [spec] = config.inputs()
+    if spec.shape[-1] == 1:
+        [images], labels = (split := load("digits", config).train).take(
+            np.arange(len(split))
+        )
+        return from_arrays(images, labels)
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((256, *spec.shape), np.float32)
+    return from_arrays(images, rng.integers(config.num_classes, size=256))
+
+
+def _about(name: str, backend: str) -> dict[str, Any]:
+    about = {"name": name, "backend": backend, "what": "loop"}
+    return {**about, "peer": PEER, "limit": LIMIT}
+
+
+def rows(name: str, backend: str, mode: Mode) -> list[Row]:
+    """Time one model in a fresh process; a death becomes a failed row."""
+    arguments = [name, backend, *(f for f in mode._fields if getattr(mode, f))]
+    try:
+        return [Row(**row) for row in run_module("loop", *arguments)]
+    except ChildError as error:
+        return [Row(**_about(name, backend), error=str(error))]
+
+
+if __name__ == "__main__":
+    preset, room, *flags = sys.argv[1:]
+    how = Mode(**dict.fromkeys(flags, True))
+    if how.cpu:  # before a framework counts the cores
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    print(json.dumps([asdict(row) for row in measure(preset, room, how)]))
