@@ -32,8 +32,8 @@ SCRIPT = """
     import zoo
     from zoo.recipe import Recipe
     folder, recipe, where, count = sys.argv[1:]
+    importlib.import_module("zoo.loop")
     module, _, name = where.rpartition(".")
-    holder = sys.modules.get(module) or importlib.import_module("zoo.loop")
     try:
         holder = importlib.import_module(module)
     except ModuleNotFoundError:
@@ -51,9 +51,8 @@ SCRIPT = """
         return real(*args, **kwargs)
     setattr(holder, name, struck)
     model = zoo.build("mlp", {backend!r}, **{config!r})
-    zoo.fit(
-        model, "digits", Recipe.from_json(recipe), out=folder, checkpoint_every=5, keep=2
-    )
+    recipe = Recipe.from_json(recipe)
+    zoo.fit(model, "digits", recipe, out=folder, checkpoint_every=5, keep=2)
     print("not struck")
 """
 
