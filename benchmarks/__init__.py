@@ -3,5 +3,6 @@
     python -m benchmarks [NAME…] [--backend torch|tf|jax] [--json FILE] [--quick|--cpu]
 
 `speed` times forward and training steps against the hand-written peers in `peers_*`,
+`loop` times `zoo.fit` against steps written by hand, `loops_*`,
 `startup` times imports, builds and conversions in fresh processes.
 """

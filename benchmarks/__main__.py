@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from . import speed, startup
+from . import loop, speed, startup
 from .report import Row, document, table
 
 BACKENDS = ("torch", "tf", "jax")
-NAMES = (*speed.CASES, "startup")
+NAMES = (*speed.CASES, "loop", "startup")
 Job = tuple[str, Callable[[], Iterable[Row]]]
 
 
@@ -32,7 +32,7 @@ def main(
     quick: bool,
     cpu: bool,
 ) -> None:
-    """Time the zoo against plain native peers; NAME is a preset, or startup.
+    """Time the zoo against plain native peers; NAME is a preset, loop, or startup.
 
     Exit code 1 if a target was missed or a measurement failed.
     """
@@ -63,9 +63,18 @@ def _jobs(
         if name == "startup":
             yield from _startup_jobs(backends, mode.quick)
             continue
+        if name == "loop":
+            yield from _loop_jobs(backends, mode)
+            continue
         for backend in backends:
             if backend in speed.CASES[name].backends:
                 yield f"{name} {backend}", partial(speed.rows, name, backend, mode)
+
+
+def _loop_jobs(backends: tuple[str, ...], mode: speed.Mode) -> Iterator[Job]:
+    for name in loop.CASES:
+        for backend in backends:
+            yield f"{name} loop {backend}", partial(loop.rows, name, backend, mode)
 
 
 def _startup_jobs(backends: tuple[str, ...], quick: bool) -> Iterator[Job]:

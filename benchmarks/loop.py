@@ -4,7 +4,7 @@ Both train the same twin from the same weights on the same batches, with AdamW, 
 read every loss. `fit` runs as users run it, without a folder; a callback of it does
 the step by hand, so the two take turns. What lies between two of its calls is one
 whole turn of the zoo's loop: the batch, the step, the row in the history, the guard.
-Neither the evaluations nor the first, compiling steps are timed.
+Evaluations and the first steps, which compile, are not timed.
 """
 
 from __future__ import annotations
@@ -50,11 +50,10 @@ class Turns(zoo.Callback):
         self.times: tuple[list[float], list[float]] = [], []
 
     def begin(self, run: Any) -> None:
-        count, recipe = len(run.data.train), run.recipe
-        epochs = -(-run.steps * recipe.batch_size // count)
-        epochs = [order(recipe.seed, f"epoch:{e}", count) for e in range(epochs)]
-        size = recipe.batch_size
-        self.batches = [e[i : i + size] for e in epochs for i in range(0, count, size)]
+        count, size = len(run.data.train), run.recipe.batch_size
+        epochs = range(-(-run.steps * size // count))
+        orders = [order(run.recipe.seed, f"epoch:{e}", count) for e in epochs]
+        self.batches = [o[i : i + size] for o in orders for i in range(0, count, size)]
         gc.collect()
         gc.disable()
         self.left = self.now()
@@ -67,12 +66,12 @@ class Turns(zoo.Callback):
         hands = self.now() - begin
         if run.step <= WARM_UP:
             if not np.isclose(loss, row["loss"], rtol=0.01):
-                raise AssertionError(f"not the same step: {row['loss']} and {loss}")
-            self.end_at = perf_counter() + self.seconds
+                raise AssertionError(f"losses {row['loss']} and {loss} differ")
+            self.until = perf_counter() + self.seconds
         else:
             for record, time in zip(self.times, (zoos, hands)):
                 record.append(time)
-            if len(self.times[0]) >= self.least and perf_counter() > self.end_at:
+            if len(self.times[0]) >= self.least and perf_counter() > self.until:
                 run.stop("measured")
         self.left = self.now()
 
@@ -99,20 +98,19 @@ def measure(name: str, backend: str, mode: Mode) -> Iterator[Row]:
 
 def _data(config: Any) -> Dataset:
     """Return the digits, or noise where they do not fit; there is no test split."""
-    [spec] = config.inputs()
-    if spec.shape[-1] == 1:
-        [images], labels = (split := load("digits", config).train).take(
-            np.arange(len(split))
-        )
-        return from_arrays(images, labels)
-    rng = np.random.default_rng(0)
-    images = rng.standard_normal((256, *spec.shape), np.float32)
-    return from_arrays(images, rng.integers(config.num_classes, size=256))
+    if config.in_channels == 1:
+        digits = load("digits", config).train
+        [images], labels = digits.take(np.arange(len(digits)))
+    else:
+        rng = np.random.default_rng(0)
+        images = rng.standard_normal((256, *config.inputs()[0].shape), np.float32)
+        labels = rng.integers(config.num_classes, size=256)
+    return from_arrays(images, labels)
 
 
 def _about(name: str, backend: str) -> dict[str, Any]:
-    about = {"name": name, "backend": backend, "what": "loop"}
-    return {**about, "peer": PEER, "limit": LIMIT}
+    case = {"name": name, "backend": backend, "what": "loop"}
+    return case | {"peer": PEER, "limit": LIMIT}
 
 
 def rows(name: str, backend: str, mode: Mode) -> list[Row]:

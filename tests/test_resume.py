@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.errors import FileError
+from zoo.errors import FileError, InputError
 from zoo.recipe import Recipe
 from zoo.runs import Folder
+from zoo.weights import read_file, write_safetensors
 
 RECIPE = Recipe(
     optimizer="adamw", lr=3e-3, schedule="cosine", steps=24, batch_size=100, ema=0.9
@@ -120,7 +121,7 @@ def test_another_run_is_refused_unless_asked_for(tmp_path):
         ("recipe.json", '{"optimiser": "adam"}', "Did you mean 'optimizer'"),
         ("checkpoints/step-00000002/progress.json", "{}", "is damaged"),
         ("checkpoints/step-00000002/model.safetensors", "xx", "truncated"),
-        ("metrics.jsonl", "{\n{}\n", "line 1, is not a JSON object"),
+        ("checkpoints/step-00000002/history.jsonl", "{}\n\n{}", "line 1, is no row"),
     ],
 )
 def test_damaged_files_get_one_line(name, text, words, tmp_path):
@@ -131,3 +132,59 @@ def test_damaged_files_get_one_line(name, text, words, tmp_path):
         zoo.resume(tmp_path / "run")
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_damaged_best_json_gets_one_line(tmp_path):
+    folder = Folder(tmp_path)
+    folder.checkpoints.mkdir()
+    (folder.checkpoints / "best.json").write_text("{}")
+    with pytest.raises(FileError, match="names no step"):
+        folder.best()
+
+
+def test_other_data_and_other_recipes_are_refused(tmp_path):
+    model = zoo.build("mlp", "torch", **CONFIG)
+    short = RECIPE.override(steps=2)
+    zoo.fit(model, "digits", short, out=tmp_path)
+    x = np.zeros((30, 64), np.float32)
+    arrays = x, np.arange(30) % 10
+    with pytest.raises(zoo.ZooError, match="another data: digits, not arrays"):
+        zoo.fit(model, arrays, short, out=tmp_path, resume=True)
+    with pytest.raises(zoo.ZooError, match="another recipe"):
+        zoo.fit(model, "digits", short.override(lr=0.5), out=tmp_path, resume=True)
+    longer = zoo.fit(
+        model, "digits", short.override(steps=4), out=tmp_path, resume=True
+    )
+    assert len(longer.losses) == 4
+    assert Folder(tmp_path).recipe().steps == 4
+
+
+@pytest.mark.parametrize("backend", zoo.registry.ROOMS)
+def test_a_lost_moment_is_told(backend, tmp_path):
+    model = zoo.build("mlp", backend, **CONFIG)
+    zoo.fit(model, "digits", RECIPE.override(steps=2), out=tmp_path)
+    path = Folder(tmp_path).at(2) / "optimizer.safetensors"
+    slots, _ = read_file(path)
+    del slots["exp_avg/head.bias"]
+    write_safetensors(slots, path, {})
+    with pytest.raises(FileError, match="exp_avg/head.bias must be"):
+        zoo.resume(tmp_path)
+
+
+@pytest.mark.parametrize("backend", zoo.registry.ROOMS)
+def test_what_cannot_be_targets_gets_one_line(backend):
+    """Frameworks would broadcast, wrap round, or end in a traceback."""
+    x = np.zeros((8, 64), np.float32)
+    for loss, targets, words in [
+        ("cross_entropy", np.full(8, -1), "ids must be in"),
+        ("cross_entropy", np.full(8, 10), "ids must be in"),
+        ("cross_entropy", np.zeros(8), "needs ids"),
+        ("cross_entropy", np.zeros((8, 1), int), "needs targets of shape"),
+        ("bce", np.zeros(8, np.float32), "needs targets of shape"),
+        ("mse", np.zeros((8, 1), np.float32), "needs targets of shape"),
+    ]:
+        model = zoo.build("mlp", backend, **CONFIG)
+        with pytest.raises(InputError, match=words):
+            zoo.fit(model, (x, targets), Recipe(loss=loss, steps=1))
+    with pytest.raises(InputError, match="must be floats"):
+        zoo.fit(model, (x.astype(np.uint8), np.zeros(8, int)), Recipe(steps=1))

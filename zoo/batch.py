@@ -25,6 +25,18 @@ class Batch(NamedTuple):
         return len(self.targets)
 
 
+def check_targets(kind: str, logits: tuple[int, ...], targets: tuple[int, ...]) -> None:
+    """Raise InputError where targets cannot belong to logits, channels last.
+
+    Frameworks would broadcast some of these, and train something else.
+    """
+    wanted = logits[:-1] if kind == "cross_entropy" else logits
+    if targets != wanted:
+        raise InputError(
+            f"{kind} of logits {logits} needs targets of shape {wanted}; got {targets}."
+        )
+
+
 class Split(Protocol):
     """Where examples come from: arrays, or files read when asked for."""
 

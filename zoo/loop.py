@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,18 @@ from typing import Any
 import numpy as np
 
 from . import masks
-from .backend import Model, Trainer
+from .backend import Model, State, Trainer
 from .batch import Batch, Split, check_shares, split
 from .batches import Batches
 from .callbacks import Callback, EarlyStopping, JSONLines, NaNGuard
 from .datasets import Dataset
-from .errors import ConfigError, FileError
+from .errors import ConfigError, FileError, InputError, TrainingDiverged
 from .metrics import Tally
+from .models import as_inputs
 from .recipe import MONITORS, Recipe
 from .registry import backend_of, room_of
 from .runs import Checkpoint, Folder
+from .weights import state
 
 
 @dataclass
@@ -40,6 +43,7 @@ class History:
     seconds: float = 0.0  # in training steps alone, of this process
     stopped: str | None = None  # why it ended early
     best: dict[str, Any] | None = None  # {"step", "monitor", "value"}
+    average: State | None = None  # with `ema`: what `zoo.load_state` takes
 
     @property
     def losses(self) -> np.ndarray:
@@ -50,9 +54,6 @@ class History:
     def evaluations(self) -> list[dict[str, Any]]:
         """The rows of the evaluations."""
         return [row for row in self.rows if row["split"] != "train"]
-
-
-INTERRUPTED = "interrupted"  # by a person, who may resume
 
 
 class Run:
@@ -101,7 +102,7 @@ class _Watch:
 class _Scale:
     """fp16's loss scale: halved at an overflow, doubled after 2,000 good steps."""
 
-    interval = 2000
+    interval, least = 2000, 2.0**-14
 
     def __init__(self, recipe: Recipe) -> None:
         self.on = recipe.precision == "fp16"
@@ -115,6 +116,11 @@ class _Scale:
             self.value /= 2
         elif self.good == self.interval:
             self.value, self.good = self.value * 2, 0
+        if self.value < self.least:
+            raise TrainingDiverged(
+                f"fp16: gradients are not finite even with a loss scale of"
+                f" {self.value:.1g}: try bf16, a lower learning rate or clip_norm."
+            )
 
 
 class Loop:
@@ -153,14 +159,15 @@ class Loop:
         self.watch = _Watch(recipe.monitor)
         self.plateau, self.factor = _Watch(recipe.monitor, recipe.min_delta), 1.0
         self.scale = _Scale(recipe)
+        self.stopper: EarlyStopping | None = None
         self.callbacks: list[Callback] = []
         if folder:
             self.callbacks.append(JSONLines(folder.metrics))
         if recipe.patience:
-            stop = EarlyStopping(
+            self.stopper = EarlyStopping(
                 recipe.monitor, patience=recipe.patience, min_delta=recipe.min_delta
             )
-            self.callbacks.append(stop)
+            self.callbacks.append(self.stopper)
         self.callbacks += callbacks
         self.callbacks = [*(self.callbacks if first else ()), NaNGuard()]
 
@@ -174,15 +181,18 @@ class Loop:
     def run(self, checkpoint: Checkpoint | None) -> History:
         """Train to the end; go on from a checkpoint if there is one."""
         live, history = self.live, self.live.history
-        if checkpoint is not None:
-            self._restore(checkpoint)
-        begun: list[Callback] = []
-        stream = self.batches.stream(live.step, live.steps)
-        try:
+        with ExitStack() as stack:
+            stack.callback(self.trainer.close)
+            stack.callback(self.trainer.sync)
             check_shares(self._least(), self.trainer.fewest)
+            self._check_norms()
+            if checkpoint is not None:
+                self._restore(checkpoint)
             for callback in self.callbacks:
-                begun.append(callback)
+                stack.callback(callback.end, live)
                 callback.begin(live)
+            stream = self.batches.stream(live.step, live.steps)
+            stack.callback(stream.close)
             for batch in stream:
                 if self._stopped():
                     break
@@ -193,13 +203,23 @@ class Loop:
                     self._save()
             self._save()
             self.trainer.lead([0.0])  # none returns before the first has written
-        finally:
-            stream.close()
-            self.trainer.sync()
-            for callback in reversed(begun):
-                callback.end(live)
-            self.trainer.close()
+            if self.recipe.ema is not None:
+                with self.trainer.averaged():
+                    history.average = state(self.model)
         return history
+
+    def _check_norms(self) -> None:
+        """Refuse a part of one vector for batch norm, which has no variance then."""
+        vectors = len(self.model.config.inputs()[0].shape) == 1
+        names = room_of(self.model).shapes(self.model)
+        norms = any(
+            n.endswith("running_var") and not self.recipe.frozen(n) for n in names
+        )
+        if vectors and norms and self._least() < 2:
+            raise InputError(
+                "batch norm needs two examples, and some batch (or, with accumulate, a"
+                " part of one) has one: choose another batch_size or accumulate."
+            )
 
     def _stopped(self) -> bool:
         """Return whether to end now: of several processes the first one says."""
@@ -212,6 +232,7 @@ class Loop:
     def _step(self, batch: Batch) -> None:
         live, recipe = self.live, self.recipe
         begin = time.perf_counter()
+        batch = self._checked(batch)
         parts = split(batch, recipe.accumulate)
         keys = [
             masks.step_key(recipe.seed, live.step + 1, i) for i in range(len(parts))
@@ -225,6 +246,28 @@ class Loop:
         live.history.seconds += time.perf_counter() - begin
         row = {"split": "train", "step": live.step, "epoch": epoch}
         self._tell("trained", row | {"loss": loss, "lr": lr})
+
+    def _checked(self, batch: Batch) -> Batch:
+        """Return a batch with targets of the loss's kind; refuse what cannot be."""
+        if self.live.batch is None:  # once: all batches are alike
+            as_inputs(self.model.config, batch.inputs)
+        targets = np.asarray(batch.targets)
+        if self.loss != "cross_entropy":
+            if targets.dtype.kind not in "fiub":
+                raise InputError(f"targets must be numbers; got {targets.dtype}.")
+            if targets.dtype.kind != "f":
+                batch = batch._replace(targets=targets.astype(np.float32))
+            return batch
+        if targets.dtype.kind not in "iu":
+            raise InputError(f"cross_entropy needs ids; got {targets.dtype}.")
+        config = self.model.config
+        classes = getattr(config, "num_classes", getattr(config, "vocabulary", None))
+        low, high = int(targets.min()), int(targets.max())
+        if low < 0 or (classes and high >= classes):
+            raise InputError(
+                f"ids must be in [0, {classes}); this batch has {low} to {high}."
+            )
+        return batch
 
     def _tell(self, event: str, row: dict[str, Any]) -> None:
         self.live.history.rows.append(row)
@@ -244,10 +287,6 @@ class Loop:
         found = dict(zip(found, self.trainer.lead(list(found.values()))))
         epoch = (live.step - 1) // self.batches.steps_per_epoch
         row = {"split": "test", "step": live.step, "epoch": epoch, **found}
-        if recipe.monitor not in row:
-            raise ConfigError(
-                f"monitor is {recipe.monitor!r}, and this task has {', '.join(found)}."
-            )
         better = self.watch.improved(row)
         if better:
             value = {"monitor": recipe.monitor, "value": row[recipe.monitor]}
@@ -277,10 +316,17 @@ class Loop:
             "plateau": [self.plateau.best, self.plateau.bad],
             "best": live.history.best,
             "stopped": live.history.stopped,
-            "callbacks": {type(c).__name__: c.state() for c in self.callbacks},
+            "callbacks": [[type(c).__name__, c.state()] for c in self.callbacks],
         }
         self.trainer.sync()
         slots = self.trainer.slots()
+        here = room_of(self.model)
+        odd = [n for n, a in here.read(self.model).items() if not np.isfinite(a).all()]
+        if odd:
+            raise TrainingDiverged(
+                f"{odd[0]} holds NaN or infinity after step {live.step}; the last good"
+                f" checkpoint: {live.last_checkpoint or 'none'}."
+            )
         path = folder.write(
             self.model, slots, progress, self.keep, self.checkpoint_every
         )
@@ -295,12 +341,15 @@ class Loop:
             self.scale.value, self.scale.good = progress["loss_scale"]
             self.plateau.best, self.plateau.bad = progress["plateau"]
             live.history.best = progress["best"]
-            if progress["stopped"] != INTERRUPTED:
-                live.history.stopped = progress["stopped"]
             if live.history.best:
                 self.watch.best = live.history.best["value"]
-            for callback in self.callbacks:
-                callback.restore(progress["callbacks"].get(type(callback).__name__, {}))
+            saved = [(str(name), dict(found)) for name, found in progress["callbacks"]]
+            for callback in self.callbacks:  # the first of its kind that is left
+                names = [name for name, _ in saved]
+                if (kind := type(callback).__name__) in names:
+                    callback.restore(saved.pop(names.index(kind))[1])
+            if self.stopper and self.stopper.bad >= self.stopper.patience:
+                live.history.stopped = progress["stopped"]
         except (KeyError, TypeError, ValueError) as error:
             raise FileError(
                 f"{checkpoint.path / 'progress.json'} is damaged: {error}."
@@ -310,13 +359,30 @@ class Loop:
                 f"the run is at step {live.step} already; its recipe ends at"
                 f" {live.steps}."
             )
+        self._check_slots(checkpoint)
         self.trainer.restore(checkpoint.slots)
         live.last_checkpoint = checkpoint.path
         if self.first:
-            live.history.rows = self.folder.rewind(live.step)
-        else:
-            rows = self.folder.rows()
-            live.history.rows = [row for row in rows if row["step"] <= live.step]
+            live.history.rows = self.folder.rewind(checkpoint)
+        self.trainer.lead([0.0])  # the others read what the first has brought back
+        if not self.first:
+            live.history.rows = self.folder.rows()
+
+    def _check_slots(self, checkpoint: Checkpoint) -> None:
+        """Refuse a checkpoint that lacks a moment of some weight."""
+        slots, here = checkpoint.slots, room_of(self.model)
+        shapes, learned = here.shapes(self.model), here.trainable(self.model)
+        path = checkpoint.path / "optimizer.safetensors"
+        kinds = self.recipe.slots if slots.get("step", 0) > 0 else ()
+        for name in (n for n in learned if not self.recipe.frozen(n)):
+            for kind in kinds:
+                found = slots.get(f"{kind}/{name}")
+                if found is None or found.shape != tuple(shapes[name]):
+                    got = "nothing" if found is None else found.shape
+                    raise FileError(
+                        f"{path} is damaged: {kind}/{name} must be {shapes[name]}; got"
+                        f" {got}."
+                    )
 
 
 def measure(

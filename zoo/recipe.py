@@ -43,6 +43,17 @@ OPTIMIZERS: dict[str, dict[str, float]] = {
     "nadam": {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "momentum_decay": 4e-3},
     "lion": {"beta1": 0.9, "beta2": 0.99},
 }
+SLOTS: dict[str, tuple[str, ...]] = {
+    "sgd": (),
+    "momentum": ("momentum_buffer",),
+    "nesterov": ("momentum_buffer",),
+    "adam": ("exp_avg", "exp_avg_sq"),
+    "adamw": ("exp_avg", "exp_avg_sq"),
+    "rmsprop": ("square_avg", "momentum_buffer"),
+    "adagrad": ("sum",),
+    "nadam": ("exp_avg", "exp_avg_sq"),
+    "lion": ("exp_avg",),
+}
 DECOUPLED = ("adamw", "lion")  # decay beside the gradient's step; else L2 inside it
 CONSTANTS = tuple(sorted({name for known in OPTIMIZERS.values() for name in known}))
 
@@ -133,17 +144,39 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in ("freeze", "augment"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        groups = tuple((str(p), float(f)) for p, f in self.lr_groups)
-        object.__setattr__(self, "lr_groups", groups)
+            object.__setattr__(self, name, self._texts(name))
+        object.__setattr__(self, "lr_groups", self._groups())
         self._choices()
         self._numbers()
         if self.epochs is not None and self.steps is not None:
             raise ConfigError(
                 f"give epochs or steps, not both; got {self.epochs} and {self.steps}."
             )
+        if self.min_lr > self.lr:
+            raise ConfigError(
+                f"min_lr must be at most lr={self.lr}; got {self.min_lr!r}."
+            )
         if self.label_smoothing and self.loss not in ("auto", "cross_entropy"):
             raise ConfigError(f"label_smoothing is cross_entropy's; got {self.loss!r}.")
+
+    def _texts(self, name: str) -> tuple[str, ...]:
+        value = getattr(self, name)
+        value = (value,) if isinstance(value, str) else value
+        sequence = isinstance(value, (tuple, list))
+        if not sequence or not all(isinstance(v, str) for v in value):
+            raise self._fail(name, "a list of texts")
+        return tuple(value)
+
+    def _groups(self) -> tuple[tuple[str, float], ...]:
+        given: Any = self.lr_groups
+        try:
+            pairs = dict(given)
+            groups = tuple((p, float(f)) for p, f in pairs.items())
+            if all(isinstance(p, str) and 0 <= f < math.inf for p, f in groups):
+                return groups
+        except (TypeError, ValueError):
+            pass
+        raise self._fail("lr_groups", "pairs of a pattern and a factor, 0 or more")
 
     def _choices(self) -> None:
         for name, known in (
@@ -211,6 +244,14 @@ class Recipe:
 
     def _fail(self, name: str, wanted: str) -> ConfigError:
         return ConfigError(f"{name} must be {wanted}; got {getattr(self, name)!r}.")
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """What the optimizer remembers of each weight, by PyTorch's names."""
+        names = SLOTS[self.optimizer]
+        if self.optimizer == "rmsprop" and not self.constants["momentum"]:
+            names = names[:1]
+        return names if self.ema is None else (*names, "ema")
 
     @property
     def constants(self) -> dict[str, float]:

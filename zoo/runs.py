@@ -9,6 +9,7 @@
             model.safetensors       weights and buffers, as `zoo.save` writes them
             optimizer.safetensors   moments under canonical names
             progress.json           step, epoch, loss scale, state of the callbacks
+            history.jsonl           the metrics up to this step
 
 Every file appears whole or not at all, a checkpoint as one folder. The order of the
 data, augmentation and dropout are functions of (seed, step), so a step number is all
@@ -60,6 +61,18 @@ class Folder:
         """The folder of checkpoints."""
         return self.path / "checkpoints"
 
+    def check_free(self, overwrite: bool = False) -> None:
+        """Refuse a folder that holds anything, save a run that may be overwritten."""
+        ours = any((self.path / name).exists() for name in _OWN)
+        if ours and overwrite:
+            return
+        if self.path.is_file() or (self.path.is_dir() and any(self.path.iterdir())):
+            what = "a run" if ours else "something else"
+            raise FileError(
+                f"{self.path} holds {what} already: resume it, choose another folder,"
+                " or ask to overwrite a run."
+            )
+
     def create(
         self, about: Mapping[str, Any], recipe: Recipe, overwrite: bool = False
     ) -> None:
@@ -67,25 +80,22 @@ class Folder:
 
         `overwrite` removes an earlier run's files, and nothing else.
         """
-        if (self.path / "run.json").exists() and overwrite:
+        self.check_free(overwrite)
+        if overwrite:
             shutil.rmtree(self.checkpoints, ignore_errors=True)
             for name in _OWN:
                 (self.path / name).unlink(missing_ok=True)
-        elif self.path.exists() and (
-            not self.path.is_dir() or any(self.path.iterdir())
-        ):
-            what = "a run" if (self.path / "run.json").exists() else "something else"
-            raise FileError(
-                f"{self.path} holds {what} already: resume it, choose another folder,"
-                " or ask to overwrite a run."
-            )
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(f"cannot make {self.path}: {error.strerror}.") from error
-        _write(self.path / "recipe.json", recipe.to_json())
+        self.write_recipe(recipe)
         facts = {"format_version": FORMAT_VERSION, **about}
         _write(self.path / "run.json", json.dumps(facts, indent=2))
+
+    def write_recipe(self, recipe: Recipe) -> None:
+        """Write recipe.json: the run may be made longer when it goes on."""
+        _write(self.path / "recipe.json", recipe.to_json())
 
     def about(self) -> dict[str, Any]:
         """Return what run.json says."""
@@ -116,7 +126,12 @@ class Folder:
     def best(self) -> dict[str, Any] | None:
         """Return {"step", "monitor", "value"} of the best checkpoint, if there is."""
         path = self.checkpoints / "best.json"
-        return _read(path) if path.exists() else None
+        if not path.exists():
+            return None
+        found = _read(path)
+        if type(found.get("step")) is not int:
+            raise FileError(f"{path} is damaged: it names no step.")
+        return found
 
     def write(
         self,
@@ -141,7 +156,10 @@ class Folder:
         try:
             save(model, temporary / "model.safetensors")
             write_safetensors(slots, temporary / "optimizer.safetensors", {})
-            _write(temporary / "progress.json", json.dumps(progress, indent=2))
+            text = json.dumps(progress, indent=2, default=_scalar)
+            _write(temporary / "progress.json", text)
+            if self.metrics.exists():
+                shutil.copyfile(self.metrics, temporary / "history.jsonl")
             temporary.chmod(0o755)
             if path.exists():  # written before: a folder cannot replace another
                 path.replace(temporary / "old")
@@ -173,32 +191,45 @@ class Folder:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows of the metrics file; a half-written last line is left out."""
-        if not self.metrics.exists():
-            return []
-        rows = []
-        lines = self.metrics.read_text().splitlines()
-        for number, line in enumerate(lines, 1):
-            try:
-                rows.append({k: _number(v) for k, v in json.loads(line).items()})
-            except (ValueError, AttributeError):
-                if number < len(lines):
-                    raise FileError(
-                        f"{self.metrics}, line {number}, is not a JSON object: mend or"
-                        " remove that line."
-                    ) from None
-        return rows
+        return _rows(self.metrics) if self.metrics.exists() else []
 
-    def rewind(self, step: int) -> list[dict[str, Any]]:
-        """Drop the metrics of later steps; return those that stay."""
-        rows = [row for row in self.rows() if row["step"] <= step]
-        text = "".join(map(json_line, rows))
-        _write(self.metrics, text)
+    def rewind(self, checkpoint: Checkpoint) -> list[dict[str, Any]]:
+        """Bring the metrics back to those of a checkpoint; return their rows."""
+        kept = checkpoint.path / "history.jsonl"
+        if not kept.exists():
+            raise FileError(f"no such file: {kept}.")
+        rows = _rows(kept)
+        _write(self.metrics, "".join(map(json_line, rows)))
         for later in self.steps():
-            if later > step:
+            if later > checkpoint.progress["step"]:
                 shutil.rmtree(self.at(later), ignore_errors=True)
         for half in self.checkpoints.glob(".step-*"):  # left by a killed process
             shutil.rmtree(half, ignore_errors=True)
         return rows
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a metrics file; a half-written last line is left out."""
+    rows = []
+    lines = path.read_bytes().splitlines()
+    for number, line in enumerate(lines, 1):
+        try:
+            row = {k: _number(v) for k, v in json.loads(line).items()}
+            row["split"], row["step"]
+            rows.append(row)
+        except (ValueError, AttributeError, KeyError):
+            if number < len(lines):
+                raise FileError(
+                    f"{path}, line {number}, is no row of metrics: mend or remove it."
+                ) from None
+    return rows
+
+
+def _scalar(value: Any) -> Any:
+    """Return a NumPy number as JSON has it."""
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"a callback's state must be JSON; got {type(value).__name__}.")
 
 
 def _number(value: Any) -> Any:

@@ -12,6 +12,7 @@ from .datasets import Dataset, from_arrays
 from .datasets import load as load_dataset
 from .errors import ConfigError, FileError
 from .loop import History, Loop, Run, measure
+from .metrics import MEASURES
 from .models import build
 from .recipe import Recipe
 from .registry import (
@@ -26,6 +27,7 @@ from .weights import load_state
 
 __all__ = ["History", "Run", "describe", "evaluate", "fit", "rebuild", "resume"]
 
+ARRAYS = "arrays"  # name of a data set made by `from_arrays`
 Data = Dataset | str | tuple[Any, Any]
 # Precision -> dtype of the weights.
 _DTYPES = {
@@ -81,6 +83,13 @@ def fit(
     loss = loss_of(model, recipe)
     dataset = as_dataset(data, model.config, recipe, loss)
     check_recipe(model, recipe)
+    if not isinstance(recipe, Recipe):
+        raise ConfigError(f"recipe must be a Recipe; got {type(recipe).__name__}.")
+    if recipe.monitor not in ("loss", *MEASURES[dataset.task]):
+        raise ConfigError(
+            f"monitor is {recipe.monitor!r}, and this task has"
+            f" {', '.join(('loss', *MEASURES[dataset.task]))}."
+        )
     needs = recipe.patience is not None or recipe.schedule == "plateau"
     if needs and not len(dataset.test):
         raise ConfigError(
@@ -96,11 +105,11 @@ def fit(
     if resume:
         if folder is None:
             raise ConfigError("resume goes on from a folder: give out= as well.")
-        checkpoint = _checked(folder.read(), folder, recipe)
+        checkpoint = _checked(folder, recipe, describe(model, dataset))
         load_state(model, checkpoint.weights)
     elif folder is not None and first:
-        folder.create(describe(model, dataset), recipe, overwrite)
-    return Loop(
+        folder.check_free(overwrite)
+    loop = Loop(
         model,
         dataset,
         recipe,
@@ -112,7 +121,13 @@ def fit(
         compile,
         parallel,
         first,
-    ).run(checkpoint)
+    )
+    if folder is not None and first:
+        if resume:
+            folder.write_recipe(recipe)
+        else:
+            folder.create(describe(model, dataset), recipe, overwrite)
+    return loop.run(checkpoint)
 
 
 def as_dataset(data: Data, config: Any, recipe: Recipe, loss: str) -> Dataset:
@@ -150,15 +165,28 @@ def check_recipe(model: Model, recipe: Recipe) -> None:
         raise ConfigError("freeze leaves no weight to train.")
 
 
-def _checked(checkpoint: Checkpoint, folder: Folder, recipe: Recipe) -> Checkpoint:
-    wrote = folder.recipe()
-    same = wrote.override(epochs=None, steps=None, precision="auto")
-    if same != recipe.override(epochs=None, steps=None, precision="auto"):
+def _checked(folder: Folder, recipe: Recipe, now: dict[str, Any]) -> Checkpoint:
+    """Return the last checkpoint, of a run with this recipe on these data."""
+    about = folder.about()
+    for name in ("architecture", "config", "data", "task", "classes", "examples"):
+        if about.get(name) != now[name]:
+            raise ConfigError(
+                f"{folder.path} was trained with another {name}: {about.get(name)}, not"
+                f" {now[name]}."
+            )
+    digests = [found.get("notes", {}).get("sha256") for found in (about, now)]
+    if digests[0] != digests[1]:
+        raise ConfigError(
+            f"{folder.path} was trained on another {now['data']}: its sha256 is"
+            f" {digests[0]}, not {digests[1]}."
+        )
+    free: dict[str, Any] = {"epochs": None, "steps": None, "precision": "auto"}
+    if folder.recipe().override(**free) != recipe.override(**free):
         raise ConfigError(
             f"{folder.path} was trained by another recipe; resume it with its own, or"
             " start a new run from its weights."
         )
-    return checkpoint
+    return folder.read()
 
 
 def describe(model: Model, data: Dataset) -> dict[str, Any]:
@@ -186,6 +214,7 @@ def describe(model: Model, data: Dataset) -> dict[str, Any]:
         "data_path": data.path,
         "task": data.task,
         "classes": list(data.classes),
+        "examples": [len(data.train), len(data.test)],
         "notes": data.notes,
         "versions": {"zoo": __version__} | {p: installed(p) for p in packages},
     }
@@ -243,6 +272,11 @@ def rebuild(
     checkpoint = folder.read(step)
     model = build(config, backend, dtype=dtype, device=device)
     load_state(model, checkpoint.weights)
+    if name == ARRAYS:
+        raise ConfigError(
+            f"{folder.path} learned arrays, which it does not hold: go on with"
+            " zoo.fit(model, (inputs, targets), recipe, out=…, resume=True)."
+        )
     where = {"path": about.get("data_path"), "loss": loss_of(model, recipe)}
     data = load_dataset(name, config, seed=recipe.seed, **where)
     return model, data, recipe, checkpoint

@@ -50,6 +50,7 @@ class Trained(NamedTuple):
     model: Model
     recipe: Recipe
     data: str  # name of the data set
+    path: Path | None  # of its files
     classes: tuple[str, ...]  # none where not known
     step: int | None
 
@@ -75,12 +76,12 @@ def open_run(
         say = partial(bar, 0)
         if not is_file:
             found = _of_run(Folder(path), backend, device, step, best, say)
-            return found._replace(data=data, classes=()) if data else found
+            return found._replace(data=data, path=None, classes=()) if data else found
         backend = room_name(backend or "torch")
         _terminal.load_rooms([backend], say)
         say(f"reading {path}")
         return Trained(
-            load(path, backend, device=device), Recipe(), str(data), (), None
+            load(path, backend, device=device), Recipe(), str(data), None, (), None
         )
 
 
@@ -105,13 +106,16 @@ def _of_run(
     say(f"reading {checkpoint.path}")
     model = build(config, backend, dtype=dtype, device=device)
     load_state(model, averaged(checkpoint))
-    return Trained(model, recipe, data, classes, checkpoint.progress.get("step"))
+    place = Path(about["data_path"]) if about.get("data_path") else None
+    step = checkpoint.progress.get("step")
+    return Trained(model, recipe, data, place, classes, step)
 
 
 def dataset(trained: Trained, path: Path | None) -> Dataset:
     """Return the data set that a model is trained on, with its own split."""
     recipe, config = trained.recipe, trained.model.config
     loss = config.loss if recipe.loss == "auto" else recipe.loss
+    path = path or trained.path
     return datasets.load(trained.data, config, seed=recipe.seed, path=path, loss=loss)
 
 

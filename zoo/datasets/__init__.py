@@ -118,6 +118,8 @@ def load(
     train, test = fitted(raw.train, fit), fitted(raw.test, fit)
     as_inputs(config, train.take(np.zeros(1, int)).inputs)  # or an error in one line
     place = None if path is None else os.path.abspath(path)
+    if name.startswith("folder:"):  # a run is gone on with from anywhere
+        name = f"folder:{os.path.abspath(name.removeprefix('folder:'))}"
     return Dataset(name, train, test, source.task, source.classes, raw.notes, place)
 
 

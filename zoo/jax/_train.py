@@ -13,7 +13,7 @@ import optax
 from flax import nnx
 from jax import Array
 
-from ..batch import Batch
+from ..batch import Batch, check_targets
 from ..recipe import Recipe
 from . import _optimizers
 from ._dropout import counted, seeded
@@ -69,7 +69,7 @@ class Trainer:
         parallel: bool = False,
     ) -> None:
         self.model, self.recipe = model, recipe
-        self._loss = _loss(loss, recipe.label_smoothing)
+        self._kind, self._loss = loss, _loss(loss, recipe.label_smoothing)
         self.dtype = jnp.dtype(dtype_of(model))
         variables = held(model)
         self._learns = [
@@ -191,10 +191,11 @@ class Trainer:
                 others.append(variable)
         if half := _HALF.get(self.recipe.precision):
             real = jnp.issubdtype
-            xs = tuple(x.astype(half) if real(x.dtype, float) else x for x in xs)
+            xs = tuple(x.astype(half) if real(x.dtype, jnp.floating) else x for x in xs)
         kind = counted if self.recipe.deterministic_dropout else seeded
         with kind(model, key):
             outputs = model(*xs)
+        check_targets(self._kind, outputs.shape, targets.shape)
         loss = self._loss(outputs.astype(self.dtype), targets) * share
         return loss * scale, (loss, [v.get_value() for v in others])
 

@@ -154,9 +154,10 @@ class BatchNorm(layers.BatchNormalization):
             moving_mean_initializer="zeros",
             moving_variance_initializer="ones",
         )
+        self.still = False  # by its running statistics also in training
 
     def call(self, x: Any, training: bool = False) -> Any:
-        if not (training and self.trainable):
+        if self.still or not (training and self.trainable):
             return super().call(x, training=False)
         wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
         mean, var, n = self.statistics(wide)

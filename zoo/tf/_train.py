@@ -10,13 +10,13 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import layers, ops
+from keras import ops
 
-from ..batch import Batch
+from ..batch import Batch, check_targets
 from ..errors import ConfigError
 from ..recipe import Recipe
 from ._dropout import counted, seeded
-from ._layers import Model, dtype_scope
+from ._layers import BatchNorm, Model, dtype_scope
 from ._optimizers import optimizer
 from ._parallel import Alone, Replicas
 from ._run import LOSSES
@@ -63,22 +63,18 @@ class Trainer:
         self.model, self.recipe = model, recipe
         self._workers = Replicas() if parallel else Alone()
         self.fewest, self.lead = self._workers.size, self._workers.lead
-        self._loss = _loss(loss, recipe.label_smoothing)
+        self._kind, self._loss = loss, _loss(loss, recipe.label_smoothing)
         self.variables, names = _unfrozen(model, recipe)
         self._policies = [(m, m.dtype_policy) for m in model._flatten_layers()]
         self._still = [
             m
             for name, m in submodules(model).items()
-            if isinstance(m, layers.BatchNormalization)
-            and recipe.frozen(f"{name}.running_mean")
+            if isinstance(m, BatchNorm) and recipe.frozen(f"{name}.running_mean")
         ]
-        self._trainable = [m.trainable for m in self._still]
         for m in self._still:
-            m.trainable = False
-        if half := _HALF.get(recipe.precision):
-            for m, _ in self._policies:
-                m.dtype_policy = keras.DTypePolicy(half)
+            m.still = True
         self.dtype = model.dtype_policy.variable_dtype
+        self._half(True)
         with self._workers.placed(model), dtype_scope(self.dtype):
             self.optimizer = optimizer(names, recipe, shapes(model))
             self.optimizer.build(self.variables)
@@ -165,6 +161,8 @@ class Trainer:
                 tape.watch(weights)
                 with kind(self.model, keys[i], row):
                     outputs = self.model(*xs, training=True)
+                logits = tuple(outputs.shape)
+                check_targets(self._kind, logits, tuple(targets.shape))
                 loss = self._loss(tf.cast(outputs, self.dtype), targets) * share
                 scaled = loss * scale
             grads = tape.gradient(
@@ -248,7 +246,8 @@ class Trainer:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Let the model hold the averaged weights while the block runs."""
+        """Let the model be as evaluation wants it: averaged weights, full precision."""
+        self._half(False)
         kept = [v.numpy() for v in self.variables] if self.average else []
         for v, mean in zip(self.variables, self.average):
             v.assign(mean)
@@ -257,13 +256,19 @@ class Trainer:
         finally:
             for v, value in zip(self.variables, kept):
                 v.assign(value)
+            self._half(True)
 
     def close(self) -> None:
         """Give the model its own policies and `trainable` flags back."""
-        for m, policy in self._policies:
-            m.dtype_policy = policy
-        for m, flag in zip(self._still, self._trainable):
-            m.trainable = flag
+        self._half(False)
+        for m in self._still:
+            m.still = False
+
+    def _half(self, on: bool) -> None:
+        """Let the model compute in the recipe's 16 bits, or as it came."""
+        half = _HALF.get(self.recipe.precision)
+        for m, policy in self._policies if half else ():
+            m.dtype_policy = keras.DTypePolicy(half) if on else policy
 
 
 def _unfrozen(

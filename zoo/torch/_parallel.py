@@ -6,10 +6,12 @@ Each process takes its rows of every batch. torchrun starts them.
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -39,12 +41,25 @@ def join(model: nn.Module) -> bool:
                 "parallel training in PyTorch needs torchrun: start this script by"
                 " torchrun --nproc-per-node 2 SCRIPT."
             )
+        # Imported later, its functions would hold the group as a default argument.
+        import_module("torch.distributed.nn.functional")
         device = next(model.parameters()).device
         if device.type == "cuda":
             torch.cuda.set_device(device)
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        atexit.register(lambda: dist.is_initialized() and dist.destroy_process_group())
+        atexit.register(_leave)
     return dist.get_rank() == 0
+
+
+def _leave() -> None:
+    """End the group's threads, unless the user has.
+
+    One may still be letting go of a tensor, which after Python's end aborts the
+    process. They live as long as anything holds the group.
+    """
+    if dist.is_initialized():
+        dist.destroy_process_group()
+        gc.collect()
 
 
 class Alone:
@@ -75,6 +90,9 @@ class Alone:
     def lead(self, values: Sequence[float]) -> list[float]:
         """Return what the first process gave."""
         return list(values)
+
+    def close(self) -> None:
+        """Let go of what only training needs."""
 
 
 class Workers(Alone):
@@ -120,6 +138,9 @@ class Workers(Alone):
         told = torch.tensor(values, dtype=torch.float64, device=self._device)
         dist.broadcast(told, 0)
         return told.tolist()
+
+    def close(self) -> None:
+        self.call = self._wrapped = None
 
     def _normalise(self, m: Any, x: Tensor) -> Tensor:
         """Batch norm by the statistics of all processes' rows, in two passes.

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..batch import Batch
+from ..batch import Batch, check_targets
 from ..recipe import Recipe
 from ._dropout import counted, seeded
 from ._optimizers import optimizer
@@ -50,7 +50,7 @@ class Trainer:
         parallel: bool = False,
     ) -> None:
         self.model, self.recipe = model, recipe
-        self._loss = _loss(loss, recipe.label_smoothing)
+        self._kind, self._loss = loss, _loss(loss, recipe.label_smoothing)
         self._modes = {m: m.training for m in model.modules()}
         tensors = _tensors(model)
         self._learned = {n: p for n, p in tensors.items() if p.requires_grad}
@@ -100,6 +100,10 @@ class Trainer:
             with workers.part(whole.size, batch.size, last):
                 with self._dropout(key, row), self._precision(xs[0].device.type):
                     outputs = workers.call(*xs)
+                shape = (len(outputs), *outputs.shape[2:], outputs.shape[1])
+                if outputs.ndim == 3:  # (N, T, C), the public layout already
+                    shape = tuple(outputs.shape)
+                check_targets(self._kind, shape, batch.targets.shape)
                 loss = self._loss(outputs.to(dtype), _native(batch.targets, self.model))
                 loss = loss * (batch.size / count)
                 # DistributedDataParallel gives the mean of the workers' gradients
@@ -212,7 +216,7 @@ class Trainer:
         for p in self._learned.values():
             p.requires_grad_(True)
         self.optimizer.zero_grad(set_to_none=True)
-        self._workers = Alone(self.model, False)
+        self._workers.close()
 
 
 def _tensor(array: np.ndarray, like: Tensor) -> Tensor:
