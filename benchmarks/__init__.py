@@ -3,6 +3,6 @@
     python -m benchmarks [NAME…] [--backend torch|tf|jax] [--json FILE] [--quick|--cpu]
 
 `speed` times forward and training steps against the hand-written peers in `peers_*`,
-`loop` times `zoo.fit` against steps written by hand, `loops_*`,
-`startup` times imports, builds and conversions in fresh processes.
+`loop` times `zoo.fit` against the steps written by hand in `loops_*`, `startup` times
+imports, builds and conversions in fresh processes.
 """

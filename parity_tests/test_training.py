@@ -1,7 +1,10 @@
 """Training is the same training: optimizers, families, precisions, resume by files."""
 
 import json
+import re
+import shutil
 
+import jax
 import numpy as np
 import pytest
 
@@ -160,3 +163,50 @@ def test_fp16_survives_an_overflow(room, monkeypatch):
     assert 1 <= len(skipped) < 8  # and goes on
     assert scales[-1][0] == 65536 / 2 ** len(skipped)
     assert np.isfinite(run.losses).all()
+
+
+@pytest.mark.parametrize("name", ["row_lstm", "vit", "cnn", "gpt", "unet"])
+def test_flax_computes_in_half_throughout(name):
+    """No matmul of a bf16 step is in float32: inputs are cast, too."""
+    config = presets()[name].small()
+    model = zoo.build(config, "jax")
+    trainer = zoo.registry.room("jax").Trainer(
+        model, Recipe(precision="bf16"), config.loss, False
+    )
+    inputs = zoo.models.as_inputs(config, zoo.example_inputs(model))
+    shape = zoo.predict(model, inputs).shape
+    targets = zoo.models.example_targets(shape)[config.loss]
+    keys, numbers = np.zeros(1, np.uint32), np.ones(2, np.float32)
+    step = jax.make_jaxpr(trainer._update)(
+        trainer.carry, [(inputs, targets)], numbers, keys
+    )
+    kinds = "dot_general|conv_general_dilated"
+    assert re.search(rf":bf16\[[\d,]*\] = ({kinds})", str(step))
+    assert not re.findall(rf":f32\[[\d,]*\] = ({kinds})", str(step))
+
+
+def test_every_room_evaluates_in_full_precision():
+    for room in ROOMS:
+        model = zoo.build(MODELS["mlp"], room)
+        recipe = Recipe(precision="bf16", steps=3)
+        last = zoo.fit(model, "digits", recipe).evaluations[-1]
+        assert last["loss"] == pytest.approx(zoo.evaluate(model, "digits")["loss"])
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_frozen_statistics_leave_the_norm_to_learn(room, tmp_path):
+    recipe = Recipe(optimizer="momentum", lr=0.05, steps=6, freeze=("*running_*",))
+    config = MODELS["cnn"].override(num_classes=10)
+    model = zoo.build(config, room, dtype="float64")
+    before = zoo.state(model)
+    whole = zoo.fit(model, "digits", recipe, out=tmp_path, checkpoint_every=3)
+    after = zoo.state(model)
+    assert np.array_equal(before["norms.0.running_mean"], after["norms.0.running_mean"])
+    assert not np.array_equal(before["norms.0.weight"], after["norms.0.weight"])
+    reference = fitted("cnn", "torch", recipe)
+    assert close(whole.losses, reference.losses) < 1e-12
+    shutil.rmtree(tmp_path / "checkpoints" / "step-00000006")
+    for other in ROOMS:
+        shutil.copytree(tmp_path, tmp_path.parent / f"{room}-{other}")
+        _, again = zoo.resume(tmp_path.parent / f"{room}-{other}", other)
+        assert close(again.losses, reference.losses) < 1e-12
