@@ -104,7 +104,7 @@ class Workers(Alone):
         # No buffers are sent: batch norms have seen the same numbers everywhere.
         wrapped = DistributedDataParallel(model, forward_sync_buffers=False)
         self.call = torch.compile(wrapped) if compile else wrapped
-        self._wrapped = wrapped
+        self._wrapped: Any = wrapped
         norms = (m for m in model.modules() if isinstance(m, _NORMS) and m.training)
         normalise = self._normalise
         if compile:  # the decorator would import torch._dynamo, two seconds' work
