@@ -144,10 +144,10 @@ def page(proof):
         "",
         "## Optimizers, float64",
         "",
-        f"Worst difference between any two frameworks after {proof['steps']} steps:"
+        f"Worst difference of Keras or Flax from PyTorch after {proof['steps']} steps:"
         " losses, outputs, weights, buffers and optimizer slots, relative to scale;"
-        " then the same after a change of framework half-way. Allowed: 1e-8, and 1e-10"
-        " after one step. Each figure is the worst of both models (an MLP and a CNN"
+        " then the same where each goes on half-way from each framework's checkpoint."
+        " Allowed: 1e-8, and 1e-10 after one step. Each figure is the worst of both models (an MLP and a CNN"
         " with batch norm), with and without warm-up + cosine.",
         "",
         "| optimizer | clipping | one step | 200 steps | resumed elsewhere |",
@@ -193,7 +193,8 @@ def page(proof):
         "## Learning on real data, float32",
         "",
         "Same seed in every framework. The digits' writers occur in both halves of the"
-        " random split. Seconds are those of the training steps.",
+        " random split. Seconds are those of the training steps, on whatever else the"
+        " machine did then.",
         "",
         "| model | data | steps | goal | "
         + " | ".join(TITLES[r] for r in ROOMS)
