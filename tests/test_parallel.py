@@ -39,6 +39,7 @@ RECIPE = Recipe(
     optimizer="momentum", lr=0.05, batch_size=8, steps=4, deterministic_dropout=True
 )
 CNN = RECIPE.override(accumulate=2)
+NATIVE = RECIPE.override(deterministic_dropout=False, steps=1)
 MLP = RECIPE.override(
     optimizer="adamw", weight_decay=0.01, clip_norm=0.5, ema=0.9, evaluate_every=1
 )
@@ -91,7 +92,9 @@ def alone(backend):
     model = mlp(backend)
     found = kept("mlp", model, fit(model, VECTORS, MLP))
     model = cnn(backend)
-    return found | kept("cnn", model, fit(model, IMAGES, CNN))
+    found |= kept("cnn", model, fit(model, IMAGES, CNN))
+    model = mlp(backend)
+    return found | kept("native", model, fit(model, VECTORS, NATIVE))
 
 
 def parallel(backend, place, rank):
@@ -105,13 +108,12 @@ def parallel(backend, place, rank):
     model = cnn(backend)
     found |= kept("cnn", model, fit(model, IMAGES, CNN, parallel=True))
     model, refused = mlp(backend), ""
-    native = RECIPE.override(deterministic_dropout=False, batch_size=1, steps=1)
     try:
-        history = fit(model, VECTORS, native, parallel=True)
+        fit(model, VECTORS, NATIVE.override(batch_size=1), parallel=True)
     except InputError as error:
         refused = str(error)
-        native = native.override(batch_size=7)
-        history = fit(model, VECTORS, native, parallel=True)
+    model = mlp(backend)
+    history = fit(model, VECTORS, NATIVE, parallel=True)
     found |= kept("native", model, history) | {"refused": np.array(refused)}
     return found
 
@@ -219,16 +221,12 @@ def test_two_workers_are_one_with_the_whole_batch(how, script, tmp_path):
         assert set(wanted) <= set(found)
         for name, array in wanted.items():
             assert found[name].shape == array.shape, name
-            assert abs(found[name] - array).max() <= BOUND, name
+            # The framework's own dropout draws anew on each worker, save for JAX.
+            if backend == "jax" or not name.startswith("native"):
+                assert abs(found[name] - array).max() <= BOUND, name
+            assert (found[name] == results[0][name]).all(), name
         assert len(set(wanted["cnn/losses"])) == 4, "it trains"
     assert wanted["cnn/norms.0.running_var"].std() > 0
-
-    # The framework's own dropout: the processes stay together.
-    for name in wanted:
-        if name.startswith("mlp"):
-            twin = name.replace("mlp", "native")
-            assert np.isfinite(results[0][twin]).all()
-            assert all((r[twin] == results[0][twin]).all() for r in results), name
 
     # The first process alone wrote and was called back; what it decided held for all.
     assert sorted(p.name for p in tmp_path.glob("called-*")) == ["called-0"]
