@@ -148,7 +148,8 @@ def page(proof):
         " losses, outputs, weights, buffers and optimizer slots, relative to scale;"
         " then the same where each goes on half-way from each framework's checkpoint."
         " Allowed: 1e-8, and 1e-10 after one step. Each figure is the worst of both"
-        " models (an MLP and a CNN with batch norm), with and without warm-up + cosine.",
+        " models (an MLP and a CNN with batch norm), with and without warm-up and"
+        " cosine.",
         "",
         "| optimizer | clipping | one step | 200 steps | resumed elsewhere |",
         "|---|---|---|---|---|",
