@@ -29,6 +29,7 @@ RECIPE = Recipe(
     optimizer="adamw", lr=3e-3, weight_decay=0.01, schedule="one_cycle", epochs=6
 )
 PROOF_STEPS = 20  # in float64
+LEARNED = 0.8  # accuracy of a network that trains at all
 SAME = 1e-8  # of the largest loss
 LEGEND = (
     "apart: the largest difference of any step's loss, relative to the largest loss."
@@ -59,7 +60,7 @@ class Race:
     def ok(self) -> bool:
         """True when the losses are the same in float64, and everybody learned."""
         return all(self.gap(lane) <= SAME for lane in self.lanes) and all(
-            lane.accuracy > 0.9 for lane in self.lanes
+            lane.accuracy > LEARNED for lane in self.lanes
         )
 
     def gap(self, lane: Lane) -> float:
@@ -161,7 +162,7 @@ def run(
     Args:
         backends: rooms to train in; the first is the reference.
         seed: of the weights, the split and the order of the digits.
-        small: a narrow network and one epoch, to try the machinery.
+        small: a narrow network and fewer epochs, to try the machinery.
         progress: called with a short text as each run begins.
     """
     say = progress or (lambda text: None)
@@ -169,7 +170,7 @@ def run(
     config = resolve(PRESET)
     if small:
         config = config.override(widths=(8, 16), image_size=8)
-        recipe = recipe.override(lr=2e-2, batch_size=16)
+        recipe = recipe.override(lr=2e-2, batch_size=32, epochs=3)
     proof = recipe.override(epochs=None, steps=PROOF_STEPS)
     lanes = []
     for backend in backends:

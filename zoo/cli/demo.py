@@ -48,9 +48,9 @@ def command(
         seconds = found.seconds + time.perf_counter() - begin
     ok = found.ok and trained.ok
     if as_json:
-        both = {"ladder": found.to_json(), "training": trained.to_json()}
-        told = {name: json.loads(text) for name, text in both.items()}
-        click.echo(json.dumps({"ok": ok, "seconds": seconds, **told}, indent=2))
+        told = json.loads(found.to_json()) | {"ok": ok, "seconds": seconds}
+        told["training"] = json.loads(trained.to_json())
+        click.echo(json.dumps(told, indent=2))
         ctx.exit(0 if ok else 1)
     console = _terminal.stdout()
     _terminal.print_table(console, found.table())
