@@ -9,6 +9,7 @@ Evaluations and the first steps, which compile, are not timed.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
@@ -122,7 +123,21 @@ def rows(name: str, backend: str, mode: Mode) -> list[Row]:
         return [Row(**_about(name, backend), error=str(error))]
 
 
+def keep_memory() -> None:
+    """Let this process keep what malloc frees, where malloc is glibc's.
+
+    Two programs that alternate otherwise lose it to each other: the larger one's
+    buffers do not fit the other's, and are new pages at each of its steps.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:
+        trim_threshold, mmap_max = -1, -4
+        mallopt(trim_threshold, 2**31 - 1)
+        mallopt(mmap_max, 0)
+
+
 if __name__ == "__main__":
+    keep_memory()
     preset, room, *flags = sys.argv[1:]
     how = Mode(**dict.fromkeys(flags, True))
     if how.cpu:  # before a framework counts the cores
