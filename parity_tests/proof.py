@@ -107,7 +107,7 @@ def main():
         if hasattr(config, "dropout"):
             config = config.override(dropout=0.2)
         report = zoo.check(
-            config, rungs=("names",), dtypes=("float64",), batch=4, train=True, steps=50
+            config, rungs=("names",), dtypes=("float64",), batch=8, train=True, steps=50
         )
         proof["families"][name] = figures(report)
         print(name, proof["families"][name], flush=True)

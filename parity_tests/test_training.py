@@ -38,7 +38,7 @@ def trained(name, **changes):
         config = config.override(dropout=0.2)
     recipe = trajectory.RECIPE.override(**changes)
     return zoo.check(
-        config, rungs=("names",), batch=4, train=recipe, steps=50, dtypes=("float64",)
+        config, rungs=("names",), batch=8, train=recipe, steps=50, dtypes=("float64",)
     )
 
 
