@@ -12,6 +12,31 @@ from flax import nnx
 
 import zoo
 from tests.representatives import REPRESENTATIVES, inputs, small
+from zoo.recipe import Recipe
+
+
+@pytest.mark.parametrize("name", REPRESENTATIVES)
+def test_a_float32_model_is_one_where_jax_runs_in_64_bits_too(name):
+    with jax.enable_x64(True):
+        model = small(name, "jax")
+    kinds = {
+        str(v.get_value().dtype)
+        for _, v in nnx.iter_graph(model)
+        if isinstance(v, (nnx.Param, nnx.BatchStat))
+    }
+    assert kinds == {"float32"}
+
+
+@pytest.mark.parametrize("name, data", [("mnist_mlp_small", "digits"), ("gpt", "text")])
+def test_training_is_the_same_to_the_bit_where_jax_runs_in_64_bits(name, data):
+    """Dropout's draws included: an earlier float64 model must not change them."""
+    losses = []
+    for wide in (False, True):
+        with jax.enable_x64(wide):
+            model = zoo.build(name, "jax", dropout=0.2)
+            recipe = Recipe(steps=3, batch_size=8, optimizer="adamw", ema=0.9)
+            losses.append(zoo.fit(model, data, recipe).losses)
+    assert np.array_equal(*losses)
 
 
 @pytest.mark.parametrize("name", REPRESENTATIVES)

@@ -54,12 +54,16 @@ def counted(model: nnx.Module, key: _Key, first_row: _Key = 0) -> Iterator[None]
 
 @contextmanager
 def seeded(model: nnx.Module, key: _Key, first_row: _Key = 0) -> Iterator[None]:
-    """Let Flax's own dropouts draw as `key` says; arguments as for `counted`."""
+    """Let the dropouts draw JAX's own masks of `key`; arguments as for `counted`."""
 
     def drop(layer: nnx.Dropout, x: Array, own: Array) -> Array:
         # Workers that hold different rows must not draw the same masks.
         stream = jax.random.fold_in(jax.random.key(own), _word(first_row))
-        return _own_call(layer, x, rngs=stream)
+        # float32 in any case: as many bits are drawn as the rate's type has, and the
+        # masks must not depend on whether this process runs JAX in 64 bits
+        kept = np.float32(1 - layer.rate)
+        keep = jax.random.bernoulli(stream, kept, x.shape)
+        return jnp.where(keep, x / (1 - layer.rate), 0)
 
     with _dropping(model, key, drop):
         yield

@@ -45,7 +45,7 @@ class PReLU(nnx.Module):
     """One learned slope for negative inputs, as torch.nn.PReLU(1)."""
 
     def __init__(self) -> None:
-        self.weight = nnx.Param(jnp.full((1,), 0.25))
+        self.weight = nnx.Param(jnp.full((1,), 0.25, jnp.float32))
 
     def __call__(self, x: Array) -> Array:
         return jnp.where(x > 0, x, self.weight[...].astype(x.dtype) * x)
@@ -160,8 +160,8 @@ class ConvTranspose(nnx.Module):
     def __init__(self, c_in: int, c_out: int, kernel: int, *, rngs: nnx.Rngs) -> None:
         init = nnx.initializers.lecun_normal(in_axis=0, out_axis=1)
         shape = (c_in, c_out, kernel, kernel)
-        self.weight = nnx.Param(init(rngs.params(), shape))
-        self.bias = nnx.Param(jnp.zeros((c_out,)))
+        self.weight = nnx.Param(init(rngs.params(), shape, jnp.float32))
+        self.bias = nnx.Param(jnp.zeros((c_out,), jnp.float32))
 
     def __call__(self, x: Array) -> Array:
         n, h, w, _ = x.shape
@@ -182,8 +182,8 @@ class PatchConv(nnx.Module):
     def __init__(self, c_in: int, c_out: int, kernel: int, *, rngs: nnx.Rngs) -> None:
         init = nnx.initializers.lecun_normal(in_axis=1, out_axis=0)
         shape = (c_out, c_in, kernel, kernel)
-        self.weight = nnx.Param(init(rngs.params(), shape))
-        self.bias = nnx.Param(jnp.zeros((c_out,)))
+        self.weight = nnx.Param(init(rngs.params(), shape, jnp.float32))
+        self.bias = nnx.Param(jnp.zeros((c_out,), jnp.float32))
 
     def __call__(self, x: Array) -> Array:
         n, h, w, c_in = x.shape
@@ -280,16 +280,17 @@ class _Recurrent(nnx.Module):
         between = dropout if num_layers > 1 else 0.0
         self.dropout = nnx.Dropout(between, rngs=rngs)
         width, wide = input_size, self.gates * hidden_size
+        real = jnp.float32  # also where JAX runs in 64 bits
         ih = nnx.initializers.lecun_normal(in_axis=1, out_axis=0)
         hh = nnx.initializers.orthogonal(column_axis=0)
         for layer in range(num_layers):
             for name in self._names(layer):
                 key = rngs.params
-                self._param("weight_ih", name, ih(key(), (wide, width)))
-                self._param("weight_hh", name, hh(key(), (wide, hidden_size)))
-                self._param("bias_ih", name, jnp.zeros((wide,)))
+                self._param("weight_ih", name, ih(key(), (wide, width), real))
+                self._param("weight_hh", name, hh(key(), (wide, hidden_size), real))
+                self._param("bias_ih", name, jnp.zeros((wide,), real))
                 if self.hidden_bias:
-                    self._param("bias_hh", name, jnp.zeros((wide,)))
+                    self._param("bias_hh", name, jnp.zeros((wide,), real))
             width = hidden_size * (2 if bidirectional else 1)
 
     def _names(self, layer: int) -> tuple[str, ...]:

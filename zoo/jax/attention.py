@@ -78,9 +78,9 @@ class SelfAttention(nnx.Module):
         self.heads = heads
         self.causal = causal
         xavier = nnx.initializers.xavier_uniform()
-        weight = xavier(rngs.params(), (3 * width, width))
+        weight = xavier(rngs.params(), (3 * width, width), jnp.float32)
         self.in_proj_weight = nnx.Param(weight)
-        self.in_proj_bias = nnx.Param(jnp.zeros((3 * width,)))
+        self.in_proj_bias = nnx.Param(jnp.zeros((3 * width,), jnp.float32))
         self.out_proj = nnx.Linear(width, width, rngs=rngs)
         self.dropout = nnx.Dropout(dropout, rngs=rngs)
 
@@ -188,8 +188,8 @@ class Conv1D(nnx.Module):
 
     def __init__(self, c_in: int, c_out: int, *, rngs: nnx.Rngs) -> None:
         normal = nnx.initializers.normal(0.02)
-        self.weight = nnx.Param(normal(rngs.params(), (c_in, c_out)))
-        self.bias = nnx.Param(jnp.zeros((c_out,)))
+        self.weight = nnx.Param(normal(rngs.params(), (c_in, c_out), jnp.float32))
+        self.bias = nnx.Param(jnp.zeros((c_out,), jnp.float32))
 
     def __call__(self, x: Array) -> Array:
         weight = self.weight[...].astype(x.dtype)
@@ -303,7 +303,7 @@ class VisionEncoder(nnx.Module):
         width = config.d_model
         normal = nnx.initializers.normal(0.02)
         shape = (1, config.patches + 1, width)
-        self.pos_embedding = nnx.Param(normal(rngs.params(), shape))
+        self.pos_embedding = nnx.Param(normal(rngs.params(), shape, jnp.float32))
         self.dropout = nnx.Dropout(config.dropout, rngs=rngs)
         self.layers = nnx.Dict(
             {
@@ -328,7 +328,7 @@ class ViT(nnx.Module):
         self.config = config
         width, patch = config.d_model, config.patch_size
         self.conv_proj = PatchConv(config.in_channels, width, patch, rngs=rngs)
-        self.class_token = nnx.Param(jnp.zeros((1, 1, width)))
+        self.class_token = nnx.Param(jnp.zeros((1, 1, width), jnp.float32))
         self.encoder = VisionEncoder(config, rngs=rngs)
         self.heads = nnx.Dict(head=nnx.Linear(width, config.num_classes, rngs=rngs))
 
