@@ -15,13 +15,14 @@ NEEDS := pyproject.toml constraints.txt
 ALL := $(VENV)/.installed-all
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help demo test check proof fuzz bench clean
+.PHONY: help demo test test-browser browser check proof fuzz bench clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
 help:
-	@echo "make demo    build every family in three frameworks, compare, train one"
+	@echo "make demo    the quick study: two networks in three frameworks, and its report"
 	@echo "make test    all tests               (PYTEST_ARGS='-k unet', WORKERS=4)"
+	@echo "make test-browser  a study's report in headless Chromium"
 	@echo "make check   lint, format, types, import contracts"
 	@echo "make proof   the whole matrix of the training proof, into docs/ (about 45 min)"
 	@echo "make fuzz    parity of many more random configs          (ZOO_FUZZ=500)"
@@ -29,10 +30,21 @@ help:
 	@echo "make clean   remove .venv and caches"
 
 demo: $(ALL)
-	$(BIN)/zoo demo
+	$(BIN)/zoo compare studies/quick.toml --out study/quick
 
 test: $(DEV)
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal tests parity_tests $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal tests parity_tests \
+	  --ignore=tests/browser $(PYTEST_ARGS)
+
+test-browser: $(DEV) browser
+	$(BIN)/pytest tests/browser $(PYTEST_ARGS)
+
+browser:  # Debian's, installed where it is missing and this may
+	@{ command -v chromium && command -v chromedriver; } >/dev/null || \
+	{ test "$$(id -u)" = 0 && apt-get update -qq && \
+	  apt-get install -qq --no-install-recommends chromium chromium-driver; } || \
+	{ echo "make test-browser needs a browser:" \
+	  "apt-get install chromium chromium-driver" >&2; exit 1; }
 
 check: $(DEV)
 	$(BIN)/ruff check .

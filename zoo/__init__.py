@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import explain as explain
     from .callbacks import Callback as Callback
     from .datasets import Dataset as Dataset
     from .errors import ZooError as ZooError
@@ -66,10 +67,12 @@ _HOME = {
     "state": "weights",
 }
 
-__all__ = ["__version__", *_HOME]
+__all__ = ["__version__", "explain", *_HOME]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "explain":  # a module of its own: zoo.explain.grad_cam
+        return import_module(".explain", __name__)
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f".{_HOME[name]}", __name__), name)

@@ -11,7 +11,7 @@ import numpy as np
 
 from .batch import Batch
 from .configs._base import Config
-from .tracing import Call, Pass
+from .tracing import Call, Pass, Sensitivity
 
 State = dict[str, np.ndarray]
 Model = Any  # nn.Module, keras.Model or nnx.Module: each room returns its own
@@ -93,6 +93,26 @@ class Backend(Protocol):
         training: bool = False,
         forced: Mapping[tuple[str, int], Call] | None = None,
     ) -> list[Call]: ...
+    def sensitivities(
+        self,
+        model: Any,
+        inputs: Sequence[np.ndarray],
+        targets: np.ndarray,
+        objective: str,
+        training: bool = False,
+    ) -> Sensitivity: ...
+
+    # time
+    def settle(self, threads: int) -> dict[str, Any]: ...
+    def arrange(self, model: Any, channels_last: bool) -> Model: ...
+    def inference(
+        self, model: Any, inputs: Sequence[np.ndarray], compile: bool
+    ) -> Callable[[], Any]: ...
+    def outside(self, output: Any) -> np.ndarray: ...
+    def matmul(self, size: int, device: str | None = None) -> Callable[[], Any]: ...
+    def profile(
+        self, call: Callable[[], Any], folder: Path
+    ) -> list[tuple[str, float, int]]: ...
 
 
 __all__ = ["Backend", "Config", "Model", "State", "Trainer"]

@@ -86,8 +86,13 @@ def calibrate(
         k: worst(compare(singles[k].tensors(rung), doubles[k].tensors(rung)))
         for k in singles
     }
-    best = min((e.error for e in errors.values() if np.isfinite(e.error)), default=0.0)
-    return errors, min(max(FACTOR32 * best, 64 * EPS32), CEILING32)
+    return errors, bound32(errors.values())
+
+
+def bound32(errors: Iterable[Error]) -> float:
+    """Return the float32 error that all may have, calibrated by the best of them."""
+    best = min((e.error for e in errors if np.isfinite(e.error)), default=0.0)
+    return min(max(FACTOR32 * best, 64 * EPS32), CEILING32)
 
 
 def arrays_in(value: Any) -> list[np.ndarray]:

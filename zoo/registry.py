@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -146,6 +147,11 @@ def room(backend: str) -> Backend:
             f" ({error.name} is not installed): in a checkout of zoo, run"
             f" pip install '.[{name}]'."
         ) from None
+
+
+def installed(backend: str) -> bool:
+    """Return whether a backend's framework can be imported, without importing it."""
+    return all(find_spec(name) for name in _FRAMEWORKS[room_name(backend)])
 
 
 def twin(config: Config, backend: str) -> type:

@@ -1,4 +1,4 @@
-"""What a pass through a model leaves behind: `Pass`, `Call`, and the `Recorder`.
+"""What a pass through a model leaves behind: `Pass`, `Call`, `Tap`, the `Recorder`.
 
 The three rooms share the thinking; each gives only how its tensors cross to NumPy and
 which classes' calls to watch.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +39,24 @@ class Call(NamedTuple):
     output: Any  # … and what went on from there, where that was forced
 
 
+class Tap(NamedTuple):
+    """One call of one submodule, and how what it returned bears on an objective."""
+
+    name: str  # "" is the model itself
+    kind: str
+    inputs: tuple[Any, ...]  # channels last, as all here
+    output: Any
+    gradient: Any  # of the objective with respect to `output`, and of its form
+
+
+class Sensitivity(NamedTuple):
+    """One forward and backward pass with every submodule's output in sight."""
+
+    taps: list[Tap]  # in order of completion: the last is the model
+    gradients: dict[str, np.ndarray]  # canonical names and layouts
+    input_gradients: dict[int, np.ndarray]  # by position, channels last
+
+
 class Recorder:
     """Records every submodule's call; can force each to a reference's values.
 
@@ -51,6 +69,7 @@ class Recorder:
         to_numpy: tensor -> NumPy, channels last.
         to_native: (NumPy, tensor it replaces) -> tensor of the same type and place.
         forced: calls of the reference, by (name, index).
+        tap: applied to each tensor that a submodule returns; what it gives goes on.
     """
 
     def __init__(
@@ -59,8 +78,10 @@ class Recorder:
         to_numpy: Callable[[Any], np.ndarray],
         to_native: Callable[[np.ndarray, Any], Any],
         forced: Mapping[tuple[str, int], Call] | None = None,
+        tap: Callable[[Any], Any] | None = None,
     ) -> None:
         self.names, self.to_numpy, self.to_native = names, to_numpy, to_native
+        self.tap = tap
         self.forced = forced or {}
         self.calls: list[Call] = []
         self._counts: dict[str, int] = {}
@@ -88,6 +109,8 @@ class Recorder:
                 result = call(module, *args, **kwargs)
             finally:
                 del self._active[id(module)]
+            if self.tap is not None:
+                result = _tree(self.tap, result)
             own = output = _tree(self.to_numpy, result)
             if twin is not None:
                 result = self._replace(result, twin.output)
@@ -110,6 +133,31 @@ class Recorder:
         if self.to_numpy(native).shape != reference.shape:
             return native
         return self.to_native(reference, native)
+
+
+def taps(
+    calls: Iterable[Call], gradients: Iterable[Any], outside: Callable[[Any], Any]
+) -> list[Tap]:
+    """Return calls that hold native tensors as taps.
+
+    Args:
+        calls: what a Recorder saw whose `to_numpy` changes nothing.
+        gradients: with respect to the real tensors that were returned, in order.
+        outside: tensor -> NumPy, channels last.
+    """
+    left = iter(gradients)
+
+    def gradient(output: np.ndarray) -> np.ndarray:
+        if output.dtype.kind in "iub":
+            return np.zeros_like(output)
+        return outside(next(left))
+
+    found = []
+    for call in calls:
+        output = _tree(outside, call.own)
+        seen = (_tree(outside, call.given), output, _tree(gradient, output))
+        found.append(Tap(call.name, call.kind, *seen))
+    return found
 
 
 def _pad(values: Any, length: int) -> list[Any]:

@@ -19,7 +19,8 @@ from ..errors import ZooError, unknown
 
 COMMANDS = (
     "list", "info", "show", "check", "convert", "demo",
-    "train", "evaluate", "predict", "recipe", "lr-find",
+    "train", "evaluate", "predict", "recipe", "lr-find", "compare", "report", "bench",
+    "explain",
 )  # fmt: skip
 INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 + the signal's number, as shells have it
 

@@ -83,7 +83,7 @@ def resolve(
                 f"{weights.file} holds a {kinds[0]}, and {name} is a {kinds[1]}."
             )
         config = weights.config.override(**by_hand)
-    data = data or usual_data(name, config)
+    data = data or datasets.usual(name, config)
     wanted = {
         field: value
         for field, value in datasets.overrides(data, config).items()
@@ -108,26 +108,6 @@ def _weights(path: Path, preset: Config) -> Weights:
     foreign = "architecture" not in metadata
     config = config_of(path, metadata, preset if foreign else None, {})
     return Weights(path, config, checkpoint, foreign)
-
-
-def usual_data(name: str, config: Config) -> str:
-    """Return the first embedded data set that a model can learn.
-
-    Flat numbers of two classes are measurements; all other classifiers get digits.
-    """
-    known = ["digits", "digit_scenes", "text"]
-    flat = [len(spec.shape) for spec in config.inputs()] == [1]
-    if flat and getattr(config, "num_classes", 0) in (1, 2):
-        known.insert(0, "breast_cancer")
-    for data in known:
-        try:
-            datasets.overrides(data, config)
-        except ConfigError:
-            continue
-        return data
-    raise ConfigError(
-        f"no embedded data set fits {name}, so it cannot be trained here."
-    )
 
 
 def build(

@@ -11,7 +11,17 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..errors import InputError
-from ._base import IMAGE_ACTIVATIONS, Config, Init, Input
+from ._base import (
+    IMAGE_ACTIVATIONS,
+    Config,
+    Init,
+    Input,
+    Work,
+    attention_work,
+    blocks_work,
+    conv_work,
+    linear_work,
+)
 
 TOKEN_NORMS = ("none", "layer", "rms")  # the norms that see one token at a time
 
@@ -29,7 +39,9 @@ class _AttentionConfig(Config):
             return Init("std", value)
         return Init(self.initializer)
 
-    def _check_length(self, length: int | None, context: int) -> None:
+    def check_length(self, length: int | None) -> None:
+        """Raise InputError for more tokens than positions; None is not known yet."""
+        context = getattr(self, "context", math.inf)
         if (length or 0) > context:
             raise InputError(
                 f"sequence of {length} tokens is longer than context={context}."
@@ -74,6 +86,9 @@ class SelfAttentionNetConfig(_AttentionConfig):
 
     def inputs(self) -> tuple[Input, ...]:
         return (Input("features", (self.length, self.d_model)),)
+
+    def work(self) -> tuple[Work, ...]:
+        return attention_work("attention", self.d_model, self.length, first=True)
 
     def small(self) -> SelfAttentionNetConfig:
         return self.override(d_model=10, heads=2, length=7)
@@ -154,10 +169,6 @@ class TransformerEncoderConfig(_AttentionConfig):
             Input("mask", (self.length,), "mask", optional=True),
         )
 
-    def check_length(self, length: int | None) -> None:
-        """Raise InputError for more tokens than positions; None is not known yet."""
-        self._check_length(length, self.context)
-
     def init_rules(self) -> tuple[tuple[str, Init], ...]:
         # Times sqrt(d_model), embeddings are as large as the sinusoids.
         sinusoidal = self.positions == "sinusoidal"
@@ -166,6 +177,11 @@ class TransformerEncoderConfig(_AttentionConfig):
             ("position.weight", self._std(0.02)),
             ("blocks.*.act.weight", Init("constant", 0.25)),  # PReLU
         )
+
+    def work(self) -> tuple[Work, ...]:
+        names = ("self_attn", "linear1", "linear2")
+        blocks = blocks_work(self, "blocks.{}", names, self.length)
+        return (*blocks, linear_work("fc", self.d_model, self.num_classes))
 
     def small(self) -> TransformerEncoderConfig:
         return self.override(
@@ -234,10 +250,6 @@ class GPTConfig(_AttentionConfig):
     def inputs(self) -> tuple[Input, ...]:
         return (Input("tokens", (self.length,), "token", self.vocabulary),)
 
-    def check_length(self, length: int | None) -> None:
-        """Raise InputError for more tokens than positions; None is not known yet."""
-        self._check_length(length, self.context)
-
     def init_rules(self) -> tuple[tuple[str, Init], ...]:
         # Branches start smaller, the more of them there are to sum.
         branch = self._std(0.02 / math.sqrt(2 * self.layers))
@@ -248,6 +260,12 @@ class GPTConfig(_AttentionConfig):
             ("h.*.c_proj.weight", branch._replace(layout="io")),
             ("h.*.c_*.weight", self._std(0.02)._replace(layout="io")),
         )
+
+    def work(self) -> tuple[Work, ...]:
+        names = ("attn", "mlp.c_fc", "mlp.c_proj")
+        blocks = blocks_work(self, "h.{}", names, self.length, ("c_attn", "c_proj"))
+        head = linear_work("wte", self.d_model, self.vocabulary, self.length)
+        return (*blocks, head)
 
     def small(self) -> GPTConfig:
         return self.override(
@@ -335,6 +353,17 @@ class ViTConfig(_AttentionConfig):
             ("encoder.layers.*.mlp.1.weight", Init("constant", 0.25)),  # PReLU
         )
 
+    def work(self) -> tuple[Work, ...]:
+        c, patch, t = self.in_channels, self.patch_size, self.patches
+        patches = conv_work("conv_proj", c, self.d_model, patch, t, first=True)
+        layer, names = "encoder_layer_{}", ("self_attention", "mlp.0", "mlp.3")
+        blocks = blocks_work(self, f"encoder.layers.{layer}", names, t + 1)
+        return (
+            patches,
+            *blocks,
+            linear_work("heads.head", self.d_model, self.num_classes),
+        )
+
     def small(self) -> ViTConfig:
         return self.override(
             image_size=9,
@@ -347,6 +376,8 @@ class ViTConfig(_AttentionConfig):
         )
 
 
+_BASE = {"d_model": 768, "heads": 12, "layers": 12, "d_ff": 3072}
+
 PRESETS = {
     "self_attention": SelfAttentionNetConfig(),
     "transformer_encoder": TransformerEncoderConfig(),
@@ -354,22 +385,7 @@ PRESETS = {
         norm_first=False, positions="learned", pooling="first", activation="gelu"
     ),
     "gpt": GPTConfig(),
-    "gpt2": GPTConfig(
-        vocabulary=50_257,
-        context=1024,
-        d_model=768,
-        heads=12,
-        layers=12,
-        d_ff=3072,
-    ),
+    "gpt2": GPTConfig(vocabulary=50_257, context=1024, **_BASE),
     "vit": ViTConfig(),
-    "vit_b_16": ViTConfig(
-        image_size=224,
-        patch_size=16,
-        num_classes=1000,
-        d_model=768,
-        heads=12,
-        layers=12,
-        d_ff=3072,
-    ),
+    "vit_b_16": ViTConfig(image_size=224, patch_size=16, num_classes=1000, **_BASE),
 }

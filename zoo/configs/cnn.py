@@ -7,10 +7,19 @@ LeCun et al. 1998; Simonyan and Zisserman 2014 (arXiv:1409.1556); Szegedy et al.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from ..errors import InputError
-from ._base import IMAGE_ACTIVATIONS, IMAGE_NORMS, Config, Input
+from ._base import (
+    IMAGE_ACTIVATIONS,
+    IMAGE_NORMS,
+    Config,
+    Input,
+    Work,
+    conv_work,
+    linear_work,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +128,18 @@ class CNNConfig(Config):
                 f" {height}x{width}; use larger ones."
             )
 
+    def work(self) -> tuple[Work, ...]:
+        found, size = [], self.image_size
+        for i, (a, b) in enumerate(pairwise((self.in_channels, *self.widths))):
+            size -= 0 if i < self.padded else self.kernel - 1
+            name = f"convs.{i}"
+            found.append(conv_work(name, a, b, self.kernel, size**2, first=i == 0))
+            size //= 2 if i < self.pools else 1
+        widths = (self.features, *self.hidden, self.num_classes)
+        names = [f"linears.{i}" for i in range(len(self.hidden))] + ["head"]
+        linears = (linear_work(n, a, b) for n, (a, b) in zip(names, pairwise(widths)))
+        return (*found, *linears)
+
     def small(self) -> CNNConfig:
         size = 2
         for i in reversed(range(len(self.widths))):
@@ -204,6 +225,20 @@ class VGGConfig(Config):
                 f"VGG with {len(self.depths)} stages needs images of at least"
                 f" {least}x{least}; got {height}x{width}."
             )
+
+    def work(self) -> tuple[Work, ...]:
+        found, c, size, slot = [], self.in_channels, self.image_size, 0
+        for depth, width in zip(self.depths, self.widths):
+            for _ in range(depth):
+                name = f"features.{slot}"
+                found.append(conv_work(name, c, width, 3, size**2, first=slot == 0))
+                slot += 2 if self.norm == "none" else 3  # convolution, norm, ReLU
+                c = width
+            slot, size = slot + 1, size // 2  # the pool
+        widths = (c * self.grid**2, *self.hidden, self.num_classes)
+        for i, (a, b) in enumerate(pairwise(widths)):  # linear, ReLU, dropout
+            found.append(linear_work(f"classifier.{3 * i}", a, b))
+        return tuple(found)
 
     def small(self) -> VGGConfig:
         # 75 -> 37 -> 18 -> 9 -> 4 -> 2: odd sizes at the pools, and a 2x2 grid, which
@@ -300,6 +335,27 @@ class GoogLeNetConfig(Config):
             raise InputError(
                 f"GoogLeNet needs images of at least 15x15; got {height}x{width}."
             )
+
+    def work(self) -> tuple[Work, ...]:
+        c = self.channels
+        size = -(-self.image_size // 2)  # rounded up by the padded stride
+        stem = conv_work("conv1.conv", self.in_channels, c(64), 7, size**2, first=True)
+        size //= 2  # pools of 3x3 round down, the last, of 2x2, up
+        found = [stem, conv_work("conv2.conv", c(64), c(64), 1, size**2)]
+        found.append(conv_work("conv3.conv", c(64), c(192), 3, size**2))
+        for name in _INCEPTION:
+            if name in ("3a", "4a"):
+                size //= 2
+            elif name == "5a":
+                size = -(-size // 2)
+            c_in, c1, r3, c3, r5, c5, pooled = self.inception(name)
+            for branch, a, b, kernel in (
+                ("1", c_in, c1, 1), ("2.0", c_in, r3, 1), ("2.1", r3, c3, 3),
+                ("3.0", c_in, r5, 1), ("3.1", r5, c5, 3), ("4.1", c_in, pooled, 1),
+            ):  # fmt: skip
+                layer = f"inception{name}.branch{branch}.conv"
+                found.append(conv_work(layer, a, b, kernel, size**2))
+        return (*found, linear_work("fc", c(1024), self.num_classes))
 
     def small(self) -> GoogLeNetConfig:
         # 49 -> 25 -> 12 -> 6 -> 3 -> 2: each pool meets a size at which it matters that

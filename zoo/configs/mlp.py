@@ -6,9 +6,10 @@ Rosenblatt 1958 (no hidden layer); Rumelhart, Hinton and Williams 1986 (hidden l
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
-from ._base import ACTIVATIONS, VECTOR_NORMS, Config, Input
+from ._base import ACTIVATIONS, VECTOR_NORMS, Config, Input, Work, linear_work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,14 @@ class MLPConfig(Config):
 
     def inputs(self) -> tuple[Input, ...]:
         return (Input("features", (self.in_features,)),)
+
+    def work(self) -> tuple[Work, ...]:
+        widths = (self.in_features, *self.hidden, self.num_classes)
+        names = [f"linears.{i}" for i in range(len(self.hidden))] + ["head"]
+        return tuple(
+            linear_work(name, a, b, first=i == 0)
+            for i, (name, (a, b)) in enumerate(zip(names, pairwise(widths)))
+        )
 
     def small(self) -> MLPConfig:
         return self.override(

@@ -9,7 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ._base import IMAGE_ACTIVATIONS, IMAGE_NORMS, Config, Init, Input
+from ._base import (
+    IMAGE_ACTIVATIONS,
+    IMAGE_NORMS,
+    Config,
+    Init,
+    Input,
+    Work,
+    conv_work,
+    linear_work,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +132,37 @@ class ResNetConfig(Config):
         last = "conv" if ends_in_conv else "bn"
         last += "3" if self.block == "bottleneck" else "2"
         return ((f"layer*.{last}.weight", Init("constant", 0.0)),)
+
+    def work(self) -> tuple[Work, ...]:
+        c_in, size = self.in_channels, self.image_size
+        kernel, stride = (7, 2) if self.stem == "imagenet" else (3, 1)
+        size = -(-size // stride)  # rounded up, as every padded stride here
+        found = [conv_work("conv1", c_in, self.widths[0], kernel, size**2, first=True)]
+        size = -(-size // stride)  # the stem's pool
+        for i, stage in enumerate(self.stages(), 1):
+            for j, (c_in, width, stride) in enumerate(stage):
+                found += self._block_work(f"layer{i}.{j}", c_in, width, stride, size)
+                size = -(-size // stride)
+        last = self.widths[-1] * self.expansion
+        return (*found, linear_work("fc", last, self.num_classes))
+
+    def _block_work(
+        self, name: str, c_in: int, width: int, stride: int, size: int
+    ) -> list[Work]:
+        c_out, small = width * self.expansion, -(-size // stride)
+        if self.block == "basic":
+            shapes = [(c_in, width, 3, small), (width, width, 3, small)]
+        else:
+            middle = small if self.stride_in_1x1 else size
+            shapes = [(c_in, width, 1, middle), (width, width, 3, small)]
+            shapes.append((width, c_out, 1, small))
+        found = [
+            conv_work(f"{name}.conv{i}", a, b, kernel, after**2)
+            for i, (a, b, kernel, after) in enumerate(shapes, 1)
+        ]
+        if self.shortcut == "projection" and (stride > 1 or c_in != c_out):
+            found.append(conv_work(f"{name}.downsample.0", c_in, c_out, 1, small**2))
+        return found
 
     def small(self) -> ResNetConfig:
         # The sizes 40, 20, 10, 5, 3 and 18, 9, 5 give every kind of strided layer an

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ._base import Config, Init, Input
+from ._base import Config, Init, Input, Work, linear_work, recurrent_work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +80,23 @@ class RecurrentNetConfig(Config):
         if self.cell == "lstm":
             rules.append(("rnn.bias_ih_*", Init("lstm_bias")))
         return tuple(rules)
+
+    def work(self) -> tuple[Work, ...]:
+        gates = {"rnn": 1, "lstm": 4, "gru": 3}[self.cell]
+        c_in, hidden, found = self.in_features, self.hidden_size, []
+        directions = ("", "_reverse") if self.bidirectional else ("",)
+        for layer in range(self.num_layers):
+            raw = not (layer or self.vocabulary)
+            for end in directions:
+                name = f"l{layer}{end}"
+                found += recurrent_work(
+                    name, gates, c_in, hidden, self.length, first=raw
+                )
+            c_in = len(directions) * hidden
+        if self.num_classes:
+            rows = self.length if self.output == "sequence" else 1
+            found.append(linear_work("fc", c_in, self.num_classes, rows))
+        return tuple(found)
 
     def small(self) -> RecurrentNetConfig:
         return self.override(

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..errors import InputError
-from ._base import IMAGE_ACTIVATIONS, IMAGE_NORMS, Config, Init, Input
+from ._base import (
+    IMAGE_ACTIVATIONS,
+    IMAGE_NORMS,
+    Config,
+    Init,
+    Input,
+    Work,
+    conv_work,
+    linear_work,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +101,28 @@ class UNetConfig(Config):
 
     def init_rules(self) -> tuple[tuple[str, Init], ...]:
         return (("up.*.weight", Init(self.scheme, layout="io")),)
+
+    def work(self) -> tuple[Work, ...]:
+        found, width, size = [], self.time_width, self.image_size
+        if width:  # the sines and cosines themselves are no parameters' doing
+            found.append(linear_work("embed.fc1", width, width, first=True))
+            found.append(linear_work("embed.fc2", width, width))
+
+        def double(name: str, a: int, b: int, *, first: bool = False) -> list[Work]:
+            time = [linear_work(f"{name}.time", width, b)] if width else []
+            one = conv_work(f"{name}.conv1", a, b, 3, size**2, first=first)
+            return [one, *time, conv_work(f"{name}.conv2", b, b, 3, size**2)]
+
+        *widths, c = self.widths
+        for i, (a, b) in enumerate(zip((self.in_channels, *widths), widths)):
+            found += double(f"down.{i}", a, b, first=i == 0)
+            size //= 2
+        found += double("middle", widths[-1], c)
+        for i, b in enumerate(reversed(widths)):
+            found.append(conv_work(f"up.{i}", c, b, 2, size**2))
+            size, c = 2 * size, b
+            found += double(f"merge.{i}", 2 * b, b)
+        return (*found, conv_work("head", c, self.num_classes, 1, size**2))
 
     def small(self) -> UNetConfig:
         widths = tuple(8 * (i + 1) for i in range(len(self.widths)))

@@ -11,12 +11,12 @@ import numpy as np
 
 from ..batch import Batch, Split
 from ..configs._base import LOSSES, Config
-from ..errors import InputError, unknown
+from ..errors import ConfigError, InputError, unknown
 from ..models import as_inputs
 from . import _forms, embedded, files, folders, text
 from ._splits import Arrays, fitted
 
-__all__ = ["Dataset", "from_arrays", "load", "names", "overrides", "picture"]
+__all__ = ["Dataset", "from_arrays", "load", "names", "overrides", "picture", "usual"]
 
 _EMBEDDED: dict[str, Callable[[], _forms.Source]] = {
     "breast_cancer": embedded.breast_cancer,
@@ -83,6 +83,26 @@ def overrides(name: str, config: Config) -> dict[str, Any]:
         ConfigError: for a model that cannot learn from such data.
     """
     return _forms.overrides(_source(name, config), config)
+
+
+def usual(name: str, config: Config) -> str:
+    """Return the first embedded data set that a model can learn.
+
+    Flat numbers of two classes are measurements; all other classifiers get digits.
+    """
+    known = ["digits", "digit_scenes", "text"]
+    flat = [len(spec.shape) for spec in config.inputs()] == [1]
+    if flat and getattr(config, "num_classes", 0) in (1, 2):
+        known.insert(0, "breast_cancer")
+    for data in known:
+        try:
+            overrides(data, config)
+        except ConfigError:
+            continue
+        return data
+    raise ConfigError(
+        f"no embedded data set fits {name}, so it cannot be trained here."
+    )
 
 
 def load(

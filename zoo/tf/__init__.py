@@ -1,7 +1,9 @@
 """The Keras room: each architecture in plain Keras 3. The package is the backend."""
 
+import keras
+
 from ._data import loader
-from ._parallel import join
+from ._explain import sensitivities
 from ._run import (
     DTYPES,
     backward,
@@ -14,12 +16,19 @@ from ._run import (
     forward,
     trace,
 )
-from ._train import Trainer
+from ._timed import arrange, inference, matmul, outside, profile, settle
 from ._weights import read, save_native, shapes, submodules, trainable, write
+
+if keras.backend.backend() == "tensorflow":
+    from ._parallel import join
+    from ._train import Trainer
+else:  # TensorFlow stays out: a process of another engine has neither time nor room
+    from ._engine import Trainer, join
 
 __all__ = [
     "DTYPES",
     "Trainer",
+    "arrange",
     "backward",
     "construct",
     "count",
@@ -28,10 +37,16 @@ __all__ = [
     "exact",
     "facts",
     "forward",
+    "inference",
     "join",
     "loader",
+    "matmul",
+    "outside",
+    "profile",
     "read",
     "save_native",
+    "sensitivities",
+    "settle",
     "shapes",
     "submodules",
     "trace",

@@ -76,9 +76,11 @@ class Optimizer(keras.optimizers.Optimizer):
         return rate.dtype
 
 
-def _lerp(slot: Any, value: Any, decay: Any) -> Any:
+def _lerp(slot: Any, value: Any, decay: float) -> Any:
     """Let the slot be the running mean of values; return it."""
-    slot.assign(decay * slot + (1 - decay) * value)
+    # in float32, 1 - 0.999 is off by 5e-5: taken before anything is rounded
+    old, new = (ops.convert_to_tensor(c, slot.dtype) for c in (decay, 1 - decay))
+    slot.assign(old * slot + new * value)
     return slot
 
 
@@ -105,9 +107,9 @@ class Adam(Optimizer):
 
     names = ("exp_avg", "exp_avg_sq")
 
-    def direction(self, g: Any, state: Any, *, beta1: Any, beta2: Any, eps: Any) -> Any:
-        m = _lerp(state["exp_avg"], g, beta1)
-        v = _lerp(state["exp_avg_sq"], g * g, beta2)
+    def direction(self, g: Any, state: Any, *, eps: Any, **rest: Any) -> Any:
+        m = _lerp(state["exp_avg"], g, self.constants["beta1"])
+        v = _lerp(state["exp_avg_sq"], g * g, self.constants["beta2"])
         root = ops.sqrt(v) / ops.sqrt(self.correction(self.constants["beta2"]))
         return m / self.correction(self.constants["beta1"]) / (root + eps)
 
@@ -124,9 +126,10 @@ class RMSProp(Optimizer):
         return self.constants["momentum"] > 0
 
     def direction(
-        self, g: Any, state: Any, *, rho: Any, eps: Any, momentum: Any
+        self, g: Any, state: Any, *, eps: Any, momentum: Any, **rest: Any
     ) -> Any:
-        update = g / (ops.sqrt(_lerp(state["square_avg"], g * g, rho)) + eps)
+        square = _lerp(state["square_avg"], g * g, self.constants["rho"])
+        update = g / (ops.sqrt(square) + eps)
         if not self._heavy:
             return update
         buffer = state["momentum_buffer"]
@@ -156,13 +159,13 @@ class NAdam(Optimizer):
         ]
 
     def direction(
-        self, g: Any, state: Any, *, beta1: Any, beta2: Any, eps: Any, **rest: Any
+        self, g: Any, state: Any, *, beta1: Any, eps: Any, **rest: Any
     ) -> Any:
         mu, following = self._mu(beta1, 1), self._mu(beta1, 2)
         product = state["mu_product"]
         product.assign(product * mu)
-        m = _lerp(state["exp_avg"], g, beta1)
-        v = _lerp(state["exp_avg_sq"], g * g, beta2)
+        m = _lerp(state["exp_avg"], g, self.constants["beta1"])
+        v = _lerp(state["exp_avg_sq"], g * g, self.constants["beta2"])
         root = ops.sqrt(v / self.correction(self.constants["beta2"])) + eps
         step = (1 - mu) / (1 - product) * g
         return (step + following / (1 - product * following) * m) / root
@@ -179,10 +182,10 @@ class Lion(Optimizer):
 
     names = ("exp_avg",)
 
-    def direction(self, g: Any, state: Any, *, beta1: Any, beta2: Any) -> Any:
+    def direction(self, g: Any, state: Any, *, beta1: Any, **rest: Any) -> Any:
         m = state["exp_avg"]
         sign = ops.sign(beta1 * m + (1 - beta1) * g)
-        _lerp(m, g, beta2)
+        _lerp(m, g, self.constants["beta2"])
         return sign
 
 

@@ -5,7 +5,7 @@ TensorFlow enters only where the engine must: the gradient tape and device place
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 from unittest import mock
@@ -157,6 +157,20 @@ LOSSES = {
     "bce": lambda z, t: ops.mean(ops.binary_crossentropy(t, z, from_logits=True)),
     "mse": lambda z, t: ops.mean(ops.square(z - t)),
 }
+
+
+def loss_function(kind: str, smoothing: float) -> Callable[[Any, Any], Any]:
+    """Return a loss of (logits, targets), its targets smoothed (cross-entropy)."""
+    if not smoothing:
+        return LOSSES[kind]
+
+    def smoothed(z: Any, t: Any) -> Any:
+        classes = z.shape[-1]
+        share = ops.convert_to_tensor(smoothing, z.dtype)
+        target = ops.one_hot(t, classes, dtype=z.dtype) * (1 - share) + share / classes
+        return ops.mean(ops.categorical_crossentropy(target, z, from_logits=True))
+
+    return smoothed
 
 
 def backward(

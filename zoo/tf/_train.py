@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -19,23 +19,10 @@ from ._dropout import counted, seeded
 from ._layers import BatchNorm, Model, dtype_scope
 from ._optimizers import optimizer
 from ._parallel import Alone, Replicas
-from ._run import LOSSES
+from ._run import loss_function
 from ._weights import collect, held, natives, shapes, submodules, trainable
 
 _HALF = {"bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
-
-
-def _loss(kind: str, smoothing: float) -> Callable[[Any, Any], Any]:
-    if not smoothing:
-        return LOSSES[kind]
-
-    def smoothed(z: Any, t: Any) -> Any:
-        classes = z.shape[-1]
-        share = ops.convert_to_tensor(smoothing, z.dtype)
-        target = ops.one_hot(t, classes, dtype=z.dtype) * (1 - share) + share / classes
-        return ops.mean(ops.categorical_crossentropy(target, z, from_logits=True))
-
-    return smoothed
 
 
 class Trainer:
@@ -63,7 +50,7 @@ class Trainer:
         self.model, self.recipe = model, recipe
         self._workers = Replicas() if parallel else Alone()
         self.fewest, self.lead = self._workers.size, self._workers.lead
-        self._kind, self._loss = loss, _loss(loss, recipe.label_smoothing)
+        self._kind, self._loss = loss, loss_function(loss, recipe.label_smoothing)
         self.variables, names = _unfrozen(model, recipe)
         self._policies = [(m, m.dtype_policy) for m in model._flatten_layers()]
         self._still = [

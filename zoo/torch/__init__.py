@@ -1,6 +1,7 @@
 """The PyTorch room: each architecture in plain PyTorch. The package is the backend."""
 
 from ._data import loader
+from ._explain import sensitivities
 from ._parallel import join
 from ._run import (
     DTYPES,
@@ -14,12 +15,14 @@ from ._run import (
     forward,
     trace,
 )
+from ._timed import arrange, inference, matmul, outside, profile, settle
 from ._train import Trainer
 from ._weights import read, save_native, shapes, submodules, trainable, write
 
 __all__ = [
     "DTYPES",
     "Trainer",
+    "arrange",
     "backward",
     "construct",
     "count",
@@ -28,10 +31,16 @@ __all__ = [
     "exact",
     "facts",
     "forward",
+    "inference",
     "join",
     "loader",
+    "matmul",
+    "outside",
+    "profile",
     "read",
     "save_native",
+    "sensitivities",
+    "settle",
     "shapes",
     "submodules",
     "trace",

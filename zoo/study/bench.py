@@ -1,0 +1,293 @@
+"""What a cell's own process does: imports, builds, proves, times, trains.
+
+Every method takes and returns JSON values, save for `prove`, whose arrays go apart. The
+framework is imported by `begin` and not before, so that its import can be timed.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import statistics
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from .. import data, datasets, modes
+from ..batch import Batch
+from ..callbacks import Callback, Row
+from ..configs._base import Config
+from ..errors import ConfigError
+from ..loop import Run
+from ..models import build, example_targets
+from ..recipe import Recipe
+from ..registry import TITLES, config_from_key, room
+from ..train import fit, loss_of
+from .place import host
+
+PROOF_BATCH = 8  # GoogLeNet's tiny maps amplify rounding on fewer
+# The rate of the one step of SGD that a proof takes: so large that the new weight is
+# the gradient, to the last bit but some; a power of two, so that it divides out.
+PROOF_RATE = 2.0**20
+MATMUL = 1024  # rows and columns of the product that measures the machine
+_PEAK = "VmHWM:"
+
+
+class Bench:
+    """One cell.
+
+    Args:
+        architecture, config: as in the files of runs.
+        backend, mode: the column.
+        seed: of the weights, and of the recipe.
+        threads: that the framework may use.
+        data: name of a data set, or None.
+        recipe: of a training step, and of the run, as JSON.
+    """
+
+    def __init__(
+        self,
+        architecture: str,
+        config: dict[str, Any],
+        backend: str,
+        mode: str,
+        seed: int,
+        threads: int,
+        data: str | None,
+        recipe: str,
+    ) -> None:
+        self.config: Config = config_from_key(architecture, config)
+        self.backend, self.seed, self.threads, self.data = backend, seed, threads, data
+        self.mode = modes.find(backend, mode)
+        self.recipe = Recipe.from_json(recipe).override(seed=seed)
+        self.model: Any = None
+        self._calls: dict[str, tuple[int, Callable[[], Any]]] = {}
+        self._trainer: Any = None
+
+    def begin(self) -> dict[str, Any]:
+        """Import the framework and set what must be the same for all."""
+        begin = perf_counter()
+        self.room: Any = room(self.backend)
+        seconds = perf_counter() - begin
+        settings = {"framework": TITLES[self.backend], "mode": self.mode.title}
+        settings |= self._settle()
+        return {"import_s": seconds, "settings": settings, "host": host()}
+
+    def _settle(self) -> dict[str, Any]:
+        found = self.room.settle(self.threads)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+        return {"threads": self.threads, "cores pinned": cores} | found
+
+    def build(self) -> dict[str, Any]:
+        """Build the model; tell how long that took and how large its file is."""
+        begin = perf_counter()
+        self.model = self._built(self.config, self._dtype)
+        seconds = perf_counter() - begin
+        names, shapes = self.room.trainable(self.model), self.room.shapes(self.model)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / ("model.keras" if self.backend == "tf" else "model")
+            self.room.save_native(self.model, path)
+            size = path.stat().st_size
+        count = sum(int(np.prod(shapes[n])) for n in names)
+        return {"build_s": seconds, "parameters": count, "file_bytes": size}
+
+    @property
+    def _dtype(self) -> str:
+        return "float64" if self.recipe.precision == "float64" else "float32"
+
+    def _built(self, config: Config, dtype: str) -> Any:
+        model = build(config, self.backend, seed=self.seed, dtype=dtype)
+        return self.room.arrange(model, self.mode.channels_last)
+
+    # the proof
+
+    def prove(self, dtype: str, inputs_seed: int) -> dict[str, np.ndarray]:
+        """Return what this column computes of given inputs.
+
+        Outputs in eval mode; the loss, each weight's update and the buffers of one step
+        of SGD: of what is timed, compiled as it is timed. Dropout is off: masks differ
+        between frameworks.
+        """
+        config = self.config
+        if hasattr(config, "dropout"):
+            config = config.override(dropout=0.0)
+        model = self._built(config, dtype)
+        inputs = data.sample_inputs(config, PROOF_BATCH, inputs_seed)
+        call = self.room.inference(model, inputs, self.mode.compile)
+        outputs = self.room.outside(call())
+        targets = example_targets(outputs.shape, inputs_seed)[config.loss]
+        before = {k: a.copy() for k, a in self.room.read(model).items()}
+        names = self.room.trainable(model)
+        sgd = Recipe(optimizer="sgd", lr=PROOF_RATE)
+        trainer = self.room.Trainer(model, sgd, config.loss, self.mode.compile)
+        loss, _ = trainer.step([Batch(inputs, targets)], PROOF_RATE, [0])
+        trainer.sync()
+        after = self.room.read(model)
+        trainer.close()
+        found = {"forward": outputs, "loss": np.float64(loss)}
+        for name, array in after.items():
+            if name in names:
+                step = (before[name] - array) / array.dtype.type(PROOF_RATE)
+                found[f"update/{name}"] = step
+            else:
+                found[f"buffers/{name}"] = array
+        return {k: np.array(v) for k, v in found.items()}
+
+    # the clock
+
+    def first(self, what: str, batch: int) -> dict[str, Any]:
+        """Make a call ready, call it once, and then again.
+
+        Returns seconds of the first call (which compiles) and of the third, and the
+        highest memory mark of this process yet.
+        """
+        self._calls.pop(what, None)
+        prepare = {"inference": self._inference, "training": self._training}[what]
+        begin = perf_counter()
+        call = prepare(*self._batch(batch))
+        call()
+        seconds = perf_counter() - begin
+        call()
+        begin = perf_counter()
+        call()
+        self._calls[what] = batch, call
+        return {
+            "first_s": seconds,
+            "call_s": perf_counter() - begin,
+            "peak_bytes": peak_memory(),
+        }
+
+    def _batch(self, size: int) -> tuple[tuple[np.ndarray, ...], np.ndarray | None]:
+        if self.data is None:
+            return data.sample_inputs(self.config, size, self.seed), None
+        examples = self._dataset().train
+        batch = examples.take(np.arange(size) % len(examples))
+        return batch.inputs, batch.targets
+
+    def _dataset(self) -> datasets.Dataset:
+        assert self.data is not None
+        loss = loss_of(self.model, self.recipe)
+        return datasets.load(self.data, self.config, seed=self.seed, loss=loss)
+
+    def _inference(self, inputs: Sequence[np.ndarray], _: Any) -> Callable[[], Any]:
+        return self.room.inference(self.model, inputs, self.mode.compile)
+
+    def _training(
+        self, inputs: tuple[np.ndarray, ...], targets: np.ndarray | None
+    ) -> Callable[[], Any]:
+        if self._trainer is None:
+            loss = loss_of(self.model, self.recipe)
+            self._calls.clear()
+            self._trainer = self.room.Trainer(
+                self.model, self.recipe, loss, self.mode.compile
+            )
+        if targets is None:
+            outputs = self.room.forward(self.model, inputs)
+            targets = example_targets(outputs.shape, self.seed)[self.config.loss]
+        batch, keys = Batch(inputs, targets), iter(range(2**31))
+        # So small a rate that hundreds of steps on one batch stay the same work.
+        return lambda: self._trainer.step([batch], 1e-9, [next(keys)])
+
+    def burst(self, what: str, batch: int, calls: int) -> dict[str, Any]:
+        """Return the median seconds of some calls, after one to warm the caches."""
+        size, call = self._calls[what]
+        if size != batch:
+            raise ConfigError(f"batch {batch} is not ready; {size} is.")
+        return {"seconds": _burst(call, calls)}
+
+    def matmul(self, calls: int) -> dict[str, Any]:
+        """Return the GFLOP/s of this framework's own large matrix product."""
+        if "matmul" not in self._calls:
+            self._calls["matmul"] = MATMUL, self.room.matmul(MATMUL)
+        seconds = _burst(self._calls["matmul"][1], calls)
+        return {"gflops": 2 * MATMUL**3 / seconds / 1e9}
+
+    def profile(self, what: str, batch: int, folder: str) -> dict[str, Any]:
+        """Return the operators that take longest, by the framework's own profiler."""
+        _, call = self._calls[what]
+        place = Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        rows = self.room.profile(call, place)
+        told = [{"operator": n, "seconds": s, "calls": c} for n, s, c in rows]
+        return {"operators": told, "folder": folder}
+
+    # training
+
+    def train(self, target: float | None) -> dict[str, Any]:
+        """Train from the seed by the recipe; tell every loss and every evaluation."""
+        if self._trainer is not None:
+            self._trainer.close()
+        self._calls.clear()
+        dataset, clock = self._dataset(), _Clock()
+        model = self._built(self.config, self._dtype)
+        norms = self._gradient_norms(model) if self.mode.exact else None
+        compiled = self.mode.compile
+        history = fit(model, dataset, self.recipe, callbacks=[clock], compile=compiled)
+        found: dict[str, Any] = {
+            "losses": history.losses.tolist(),
+            "evaluations": clock.rows,
+            "seconds": history.seconds,
+            "gradient_norms": norms,
+        }
+        measure = next((m for m in ("accuracy", "iou") if m in clock.rows[-1]), "loss")
+        found |= {"measure": measure, measure: clock.rows[-1][measure]}
+        times = [r["seconds"] for r in clock.rows if r[measure] >= (target or 0)]
+        reached = times[0] if target is not None and times else None
+        return found | {"target": target, "seconds_to_target": reached}
+
+    def _gradient_norms(self, model: Any) -> dict[str, float]:
+        """Return the norm of each matrix's gradient before the first step."""
+        loss = loss_of(model, self.recipe)
+        inputs, targets = self._batch(self.recipe.batch_size)
+        found = self.room.backward(model, inputs, {loss: targets}, loss).gradients
+        return {
+            k: float(np.linalg.norm(g.astype(np.float64)))
+            for k, g in found.items()
+            if g.ndim > 1
+        }
+
+
+class _Clock(Callback):
+    """Notes the seconds in training steps beside each evaluation."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def evaluated(self, run: Run, row: Row) -> None:
+        kept = {k: v for k, v in row.items() if k not in ("split", "epoch")}
+        self.rows.append({**kept, "seconds": run.history.seconds})
+
+
+def _burst(call: Callable[[], Any], calls: int) -> float:
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        call()
+        return statistics.median(_clocked(call) for _ in range(calls))
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _clocked(call: Callable[[], Any]) -> float:
+    begin = perf_counter()
+    call()
+    return perf_counter() - begin
+
+
+def peak_memory() -> int:
+    """Return the most bytes that this process ever held in memory.
+
+    Not `ru_maxrss`, which a process inherits from the one that started it.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(x for x in lines if x.startswith(_PEAK)).split()[1]) * 1024
+    except (OSError, StopIteration):
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,189 @@
+"""Where cells run: an engine starts workers, and a worker answers requests.
+
+The local engine gives each cell a process of its own. Any death is a return code; what
+another cell loaded or allocated is not seen; memory marks begin at nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from .place import host
+
+TIMEOUT = 1800.0  # seconds that any answer but that of a training run may take
+
+
+class Lost(Exception):
+    """A worker died, or answers no more; says how."""
+
+
+class Moved(Exception):
+    """The machine of a group is gone: all of its cells must begin anew elsewhere."""
+
+
+class Failed(Exception):
+    """A worker told an error, and lives on."""
+
+
+class Worker(Protocol):
+    """A cell's process, somewhere; `alive` until it was lost or closed."""
+
+    alive: bool
+
+    def ask(
+        self, do: str, timeout: float | None = TIMEOUT, **arguments: Any
+    ) -> dict[str, Any]:
+        """Return what a method of Bench gives; raises Lost and Failed."""
+        ...
+
+    def close(self) -> None:
+        """End the process."""
+        ...
+
+
+class Engine(Protocol):
+    """Starts workers."""
+
+    lanes: int  # groups of cells that can be timed at once: machines
+    machine: str  # part of a cell's address: results of others are not its own
+
+    def start(
+        self, job: Mapping[str, Any], environment: Mapping[str, str], lane: int = 0
+    ) -> Worker: ...
+    def close(self) -> None: ...
+
+
+def environment(threads: int, extra: Mapping[str, str]) -> dict[str, str]:
+    """Return what every cell's environment sets, the same for all."""
+    count = str(threads)
+    return {
+        "OMP_NUM_THREADS": count,
+        "MKL_NUM_THREADS": count,
+        "OPENBLAS_NUM_THREADS": count,
+        "TF_NUM_INTRAOP_THREADS": count,
+        "TF_NUM_INTEROP_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # cells share an accelerator
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        "KERAS_BACKEND": "tensorflow",
+        "PYTHONWARNINGS": "ignore",
+        **extra,
+    }
+
+
+class Local:
+    """The engine for one machine: a subprocess per cell."""
+
+    lanes = 1
+
+    def __init__(self) -> None:
+        self.machine = host()["id"]
+
+    def start(
+        self, job: Mapping[str, Any], environment: Mapping[str, str], lane: int = 0
+    ) -> Worker:
+        """Start a process and make its Bench."""
+        worker = Process(environment)
+        try:
+            worker.ask("start", **job)
+        except BaseException:
+            worker.close()
+            raise
+        return worker
+
+    def close(self) -> None:
+        """Nothing is kept."""
+
+
+class Process:
+    """A worker in a subprocess, asked through its pipes."""
+
+    alive = True
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="zoo-cell-")
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        root = str(Path(__file__).parents[2])
+        paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", f"{__package__}.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            start_new_session=True,  # Ctrl-C is the driver's
+            env={
+                **os.environ,
+                **environment,
+                "PYTHONPATH": os.pathsep.join(paths),
+                "TMPDIR": self._folder.name,
+            },
+        )
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._child.pid
+
+    def ask(
+        self, do: str, timeout: float | None = TIMEOUT, **arguments: Any
+    ) -> dict[str, Any]:
+        """Return what a method of Bench gives; raises Lost and Failed."""
+        stdin, stdout = self._child.stdin, self._child.stdout
+        assert stdin is not None
+        assert stdout is not None
+        try:
+            stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+            stdin.flush()
+        except (BrokenPipeError, ValueError):
+            raise Lost(self._death()) from None
+        ready, _, _ = select.select([stdout], [], [], timeout)
+        if not ready:
+            self.close()
+            raise Lost(f"no answer to {do} in {timeout:.0f} s")
+        line = stdout.readline()
+        if not line.endswith("\n"):
+            raise Lost(self._death())
+        answer = json.loads(line)
+        if "error" in answer:
+            raise Failed(answer["error"])
+        found = answer["ok"]
+        if isinstance(found, dict) and "arrays" in found:
+            with np.load(found["arrays"], allow_pickle=False) as arrays:
+                return dict(arrays)
+        return found
+
+    def _death(self) -> str:
+        self.alive = False
+        code = self._child.wait()
+        if code == -signal.SIGKILL:
+            return "killed (SIGKILL), as the system does where memory runs out"
+        if code < 0:
+            return f"died of {signal.Signals(-code).name}"
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return f"ended with exit code {code}: {lines[-1] if lines else 'no words'}"
+
+    def close(self) -> None:
+        """End the process, whatever it is doing."""
+        self.alive = False
+        self._child.kill()
+        self._child.wait()
+        for pipe in (self._child.stdin, self._child.stdout):
+            try:
+                pipe.close()  # pyrefly: ignore[missing-attribute]
+            except BrokenPipeError:
+                continue  # what it had not read
+        self._errors.close()
+        self._folder.cleanup()

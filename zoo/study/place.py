@@ -1,0 +1,70 @@
+"""Where a study is run, and with what: the machine, the versions, zoo's own source."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("numpy", "torch", "tensorflow", "keras", "jax", "jaxlib", "flax", "optax")
+# Parts of zoo that show results; a change in them changes no measurement.
+_SHOWS = ("cli", "study/page", "study/charts", "explain", "demo", "race", "plot")
+
+
+@cache
+def host() -> dict[str, Any]:
+    """Return what the machine is; `id` tells it from others."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    found: dict[str, Any] = {
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count() or 1,
+        "memory_gb": round(pages / 2**30, 1),
+        "python": platform.python_version(),
+    }
+    words = json.dumps([platform.node(), found], sort_keys=True)
+    return {"id": hashlib.sha256(words.encode()).hexdigest()[:8], **found}
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2] for line in lines if line.startswith("model name")]
+    return names[0].strip() if names else platform.processor()
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the installed versions of what computes."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def source() -> str:
+    """Return a hash of zoo's own code, as far as it measures or is measured."""
+    root, digest = Path(__file__).parents[1], hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        name = path.relative_to(root).as_posix()
+        if not name.startswith(_SHOWS):
+            digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]

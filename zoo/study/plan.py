@@ -1,0 +1,314 @@
+"""What a study compares: entries times columns times seeds, each of them a cell."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .. import datasets, modes
+from ..configs._base import Config
+from ..errors import ConfigError, FileError, ZooError, did_you_mean
+from ..recipe import Recipe
+from ..registry import ROOMS, config_key, room_name
+from ..registry import config as preset_config
+from .place import source, usable_cores, versions
+
+
+class Column(NamedTuple):
+    """A framework in one of its modes."""
+
+    backend: str
+    mode: str
+
+    def __str__(self) -> str:
+        return f"{self.backend}:{self.mode}"
+
+    @property
+    def title(self) -> str:
+        """For people: "Keras, XLA"."""
+        return modes.find(*self).title
+
+
+def columns(words: Sequence[str]) -> tuple[Column, ...]:
+    """Return the columns that words such as "torch", "tf:xla" and "jax:all" mean."""
+    found: list[Column] = []
+    for word in words:
+        backend, colon, mode = word.partition(":")
+        backend = room_name(backend)
+        known = list(modes.MODES[backend])
+        if mode == "all":
+            found += [Column(backend, m) for m in known]
+            continue
+        if colon:
+            modes.find(backend, mode)  # or the error that there is none
+        found.append(Column(backend, mode or known[0]))
+    return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One network of a study: a preset, changed, with its data and its recipe.
+
+    Args:
+        preset: whose config it is.
+        label: what rows and charts call it; a preset's name by default.
+        changes: config fields by name.
+        data: name of a data set, which changes classes and channels; None feeds the
+            samples of `zoo.data` and cannot be trained on.
+        recipe: of the timed training step, and of the training run.
+    """
+
+    preset: str
+    label: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    data: str | None = None
+    recipe: Recipe = field(default_factory=Recipe)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", self.label or self.preset)
+
+    @cached_property
+    def config(self) -> Config:
+        """The preset's config, as its data want it, save for what is changed."""
+        config = preset_config(self.preset, **self.changes)
+        if self.data is None:
+            return config
+        wanted = datasets.overrides(self.data, config)
+        return config.override(
+            **{k: v for k, v in wanted.items() if k not in self.changes}
+        )
+
+
+class Cell(NamedTuple):
+    """One network in one column from one seed."""
+
+    entry: Entry
+    column: Column
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """For people: "cnn in Keras, XLA, seed 0"."""
+        return f"{self.entry.label} in {self.column.title}, seed {self.seed}"
+
+
+def job(cell: Cell, threads: int) -> dict[str, Any]:
+    """Return what a worker makes its Bench from: JSON values."""
+    config = cell.entry.config
+    return {
+        "architecture": config_key(config),
+        "config": config.to_dict(),
+        "backend": cell.column.backend,
+        "mode": cell.column.mode,
+        "seed": cell.seed,
+        "threads": threads,
+        "data": cell.entry.data,
+        "recipe": cell.entry.recipe.to_json(),
+    }
+
+
+def entry_of(
+    preset: str,
+    config: Config,
+    data: str | None = None,
+    recipe: Recipe | None = None,
+) -> Entry:
+    """Return the entry of a preset whose config was changed."""
+    usual = preset_config(preset)
+    changed = {
+        f.name: getattr(config, f.name)
+        for f in fields(config)
+        if getattr(config, f.name) != getattr(usual, f.name)
+    }
+    return Entry(preset, preset, changed, data, recipe or Recipe())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that defines a study, and nothing about the machine.
+
+    Args:
+        entries, columns, seeds: their product are the cells.
+        batch_sizes: of the timed steps; none: nothing is timed.
+        train: also run each entry's recipe to its end, and test what was learned.
+        target: accuracy whose time is told.
+        baseline: column that the others' times are divided by; None: the first.
+        rounds: measurements of each step time, in turn with the other columns'.
+        seconds: that all rounds of one batch size may take, more or less; there are
+            at least five.
+        threads: of each cell; 0: all cores that this process may use.
+        prove: no cell is timed that is not proven the same network.
+        name, description: of the study.
+    """
+
+    entries: tuple[Entry, ...]
+    columns: tuple[Column, ...] = columns(ROOMS)
+    seeds: tuple[int, ...] = (0,)
+    batch_sizes: tuple[int, ...] = (1, 32, 256)
+    train: bool = False
+    target: float | None = None
+    baseline: Column | None = None
+    rounds: int = 12
+    seconds: float = 10.0
+    threads: int = 0
+    prove: bool = True
+    name: str = "study"
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.entries or not self.columns or not self.seeds:
+            raise ConfigError("a study needs at least one preset, backend and seed.")
+        labels = [e.label for e in self.entries]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ConfigError(f"two entries are called {label!r}: label them.")
+        for name in ("batch_sizes", "seeds"):
+            values = getattr(self, name)
+            least = 1 if name == "batch_sizes" else 0
+            if any(type(v) is not int or v < least for v in values):
+                raise ConfigError(
+                    f"{name} must be integers from {least}; got {values}."
+                )
+        object.__setattr__(self, "batch_sizes", tuple(sorted(set(self.batch_sizes))))
+        if not self.batch_sizes and not self.train:
+            raise ConfigError("nothing to do: give batch sizes to time, or train.")
+        if self.rounds < 5:
+            raise ConfigError(f"rounds must be at least 5; got {self.rounds}.")
+        cores = usable_cores()
+        if not 0 <= self.threads <= cores:
+            raise ConfigError(f"threads must be 0 to {cores}; got {self.threads}.")
+        object.__setattr__(self, "threads", self.threads or cores)
+        object.__setattr__(self, "baseline", self.baseline or self.columns[0])
+        if self.baseline not in self.columns:
+            raise ConfigError(f"the baseline {self.baseline} is none of the columns.")
+        for entry in self.entries:
+            if self.train and entry.data is None:
+                raise ConfigError(f"{entry.label} has no data to train on.")
+            _ = entry.config  # or the error that no such network exists
+
+    def groups(self) -> list[list[Cell]]:
+        """Return the cells, those together that are timed in turn."""
+        return [
+            [Cell(entry, column, seed) for column in self.columns]
+            for entry in self.entries
+            for seed in self.seeds
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values."""
+        told = {f.name: getattr(self, f.name) for f in fields(self)}
+        told["entries"] = [
+            {**asdict(e), "changes": dict(e.changes), "recipe": _json(e.recipe)}
+            for e in self.entries
+        ]
+        return json.loads(json.dumps(told, default=str))
+
+    def key(self, cell: Cell, machine: str) -> str:
+        """Return the address of a cell: all that its measurements depend on."""
+        entry = cell.entry
+        parts = {
+            "label": entry.label,
+            "architecture": config_key(entry.config),
+            "config": entry.config.to_dict(),
+            "column": list(cell.column),
+            "seed": cell.seed,
+            "data": entry.data,
+            "recipe": _json(entry.recipe),
+            "baseline": list(self.baseline or ()),
+            **{
+                name: getattr(self, name)
+                for name in ("batch_sizes", "train", "target", "rounds", "seconds")
+            },
+            "threads": self.threads,
+            "prove": self.prove,
+            "machine": machine,
+            "versions": versions(),
+            "source": source(),
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _json(recipe: Recipe) -> dict[str, Any]:
+    return json.loads(recipe.to_json())
+
+
+# Study files.
+
+_STUDY = (
+    "name", "description", "seeds", "batch_sizes", "train", "target", "baseline",
+    "rounds", "seconds", "threads",
+)  # fmt: skip
+_ENTRY = ("preset", "label", "set", "data", "recipe")
+_TOP = (*_STUDY, "backends", "data", "recipe", "entry")
+
+
+def read(path: str | os.PathLike[str], **changes: Any) -> Plan:
+    """Return the plan of a study file (TOML, documented in docs/studies.md).
+
+    Args:
+        path: of the file.
+        **changes: fields of the Plan to change.
+    """
+    try:
+        told = tomllib.loads(Path(path).read_text())
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FileError(f"{path} is no TOML: {error}.") from None
+    try:
+        return _plan(told, changes, Path(path).stem)
+    except FileError:
+        raise
+    except (ZooError, TypeError, ValueError, AttributeError) as error:
+        raise FileError(f"{path}: {error}") from None
+
+
+def _plan(told: dict[str, Any], changes: dict[str, Any], stem: str) -> Plan:
+    _known(told, _TOP)
+    entries = told.get("entry", [])
+    if not isinstance(entries, list) or not entries:
+        raise ConfigError("a study file needs at least one [[entry]] with a preset.")
+    common = told.get("recipe", {})
+    values: dict[str, Any] = {k: told[k] for k in _STUDY if k in told}
+    for name in ("seeds", "batch_sizes"):
+        if name in values:
+            values[name] = tuple(values[name])
+    if "baseline" in values:
+        values["baseline"] = columns([values["baseline"]])[0]
+    values["columns"] = columns(told.get("backends", ROOMS))
+    values["entries"] = tuple(_entry(e, told.get("data"), common) for e in entries)
+    values = {"name": stem, **values, **changes}
+    return Plan(**values)
+
+
+def _entry(told: dict[str, Any], data: str | None, common: dict[str, Any]) -> Entry:
+    _known(told, _ENTRY)
+    if "preset" not in told:
+        raise ConfigError("each [[entry]] needs a preset.")
+    return Entry(
+        preset=told["preset"],
+        label=told.get("label", ""),
+        changes=told.get("set", {}),
+        data=told.get("data", data),
+        recipe=Recipe().override(**_tuples({**common, **told.get("recipe", {})})),
+    )
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+
+
+def _known(told: dict[str, Any], names: Sequence[str]) -> None:
+    for name in told:
+        if name not in names:
+            raise ConfigError(
+                f"no field {name!r}.{did_you_mean(name, names)} Fields:"
+                f" {', '.join(names)}."
+            )

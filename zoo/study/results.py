@@ -1,0 +1,177 @@
+"""A study's folder, and the rows in it (docs/studies.md).
+
+    study.json      the plan, the command, when and where it ran
+    cells/KEY.json  the rows of a finished cell; KEY is the hash of all they depend on
+    results.jsonl   the rows of all finished cells of the plan, one JSON object a line
+    report.html     the same for people
+
+A cell's file is written whole or not at all, and the rest is made anew from them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import FileError
+from ..weights import atomically
+
+FORMAT = 1
+ROWS = ("cell", "timing", "training")
+Row = dict[str, Any]
+
+
+class Study(NamedTuple):
+    """What a folder or a file of results holds."""
+
+    info: dict[str, Any]  # study.json; of a bare file of results, nothing
+    rows: list[Row]
+    label: str
+
+
+class Folder:
+    """A study's folder."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.study, self.results = self.path / "study.json", self.path / "results.jsonl"
+        self.cells, self.report = self.path / "cells", self.path / "report.html"
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep other processes from writing here while the block runs."""
+        try:
+            self.cells.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path / ".lock", os.O_CREAT | os.O_RDWR)
+        except OSError as error:
+            raise _cannot(self.path, error) from None
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise FileError(
+                    f"another zoo compare is writing to {self.path}: wait for it, or"
+                    " choose another folder with --out."
+                ) from None
+            yield
+        finally:
+            os.close(handle)  # and with it the lock, also where the process is killed
+
+    def begin(self, info: Mapping[str, Any], overwrite: bool) -> dict[str, Any]:
+        """Write study.json; of the same study begun before, keep the sessions."""
+        info = dict(info)
+        if self.study.exists() and not overwrite:
+            old = read_json(self.study)
+            if old.get("plan") != info["plan"]:
+                raise FileError(
+                    f"{self.path} holds another study ({old.get('name', '?')}): choose"
+                    " another folder with --out, or add --overwrite."
+                )
+            info["created"] = old.get("created", info["created"])
+            info["sessions"] = [*old.get("sessions", []), *info["sessions"]]
+        elif overwrite:
+            for path in self.cells.glob("*.json"):
+                path.unlink()
+        elif any(self.path.glob("results.jsonl")):
+            raise FileError(
+                f"{self.path} holds results without study.json: choose another folder."
+            )
+        write_json(self.study, info)
+        return info
+
+    def rows(self, key: str) -> list[Row]:
+        """Return the rows of a cell; of none, or of a damaged file, no rows."""
+        try:
+            found = json.loads((self.cells / f"{key}.json").read_text())
+            return found if isinstance(found, list) else []
+        except (OSError, ValueError):
+            return []
+
+    def finished(self, key: str) -> bool:
+        """Return whether a cell needs no other run: one that failed does."""
+        rows = self.rows(key)
+        return bool(rows) and rows[0].get("status") in ("ok", "differs")
+
+    def finish(self, key: str, rows: Sequence[Row]) -> None:
+        """Keep the rows of a cell."""
+        write_json(self.cells / f"{key}.json", list(rows))
+
+    def collect(self, keys: Sequence[str]) -> list[Row]:
+        """Write results.jsonl anew from the finished cells; return its rows."""
+        rows = [row for key in keys for row in self.rows(key)]
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        atomically(self.results, lambda path: path.write_text(text))
+        return rows
+
+
+def _cannot(path: Path, error: OSError) -> FileError:
+    return FileError(f"cannot write {path}: {error.strerror or error}.")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file, whole or not at all."""
+    text = json.dumps(value, indent=1) + "\n"
+    atomically(path, lambda temporary: temporary.write_text(text))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a JSON object; raises FileError for anything else."""
+    try:
+        found = json.loads(path.read_text())
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror}.") from None
+    except ValueError as error:
+        raise FileError(f"{path} is damaged: {error}.") from None
+    if not isinstance(found, dict):
+        raise FileError(f"{path} is damaged: it holds no JSON object.")
+    return found
+
+
+def read(path: str | os.PathLike[str]) -> tuple[Study, list[str]]:
+    """Return a study, from its folder or its results.jsonl, and what was left out.
+
+    Lines that are no rows, such as the last one of a file that was cut off, are left
+    out and told, so that the rest is not lost.
+
+    Raises FileError where there are no results at all.
+    """
+    given = Path(path)
+    folder = given if given.is_dir() else given.parent
+    file = given / "results.jsonl" if given.is_dir() else given
+    try:
+        lines = file.read_bytes().decode(errors="replace").splitlines()
+    except OSError as error:
+        wanted = "a folder of zoo compare, or its results.jsonl"
+        raise FileError(
+            f"cannot read {file}: {error.strerror}; zoo report takes {wanted}."
+        ) from None
+    rows, notes = [], []
+    for number, line in enumerate(lines, 1):
+        row = _row(line)
+        if row is None:
+            notes.append(f"{file}, line {number} is no row of a study; left out.")
+        else:
+            rows.append(row)
+    if not rows:
+        raise FileError(f"{file} holds no results: run zoo compare first.")
+    info: dict[str, Any] = {}
+    if (folder / "study.json").exists():
+        info = read_json(folder / "study.json")
+    name = info.get("name") or rows[0].get("study") or file.stem
+    return Study(info, rows, str(name)), notes
+
+
+def _row(line: str) -> Row | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    common = {"preset": str, "backend": str, "mode": str, "seed": int}
+    if not isinstance(row, dict) or row.get("row") not in ROWS:
+        return None
+    return row if all(isinstance(row.get(k), t) for k, t in common.items()) else None
