@@ -179,6 +179,25 @@ def test_float32_is_judged_by_the_best_column():
     assert all(r["dtype"] == "float32" for r in odd)
 
 
+def test_a_bias_that_the_loss_does_not_see_may_round_as_it_likes():
+    """A convolution's bias before batch norm has no gradient, and nothing to be off."""
+    double = {**_computed(), "update/a.bias": np.full(4, 1e-17)}
+    noise = np.full(4, 3e-6)  # of a sum of terms as large as the other gradients
+    singles = {
+        "a": {**_computed(1e-7), "update/a.bias": noise / 50},
+        "b": {**_computed(1e-7), "update/a.bias": noise},
+    }
+    rungs = proof.judge("a", {"a": double, "b": double}, singles)
+    assert all(r["ok"] for r in rungs["b"])
+    singles["b"]["update/a.bias"] = noise * 30  # this is no rounding
+    odd = [
+        r
+        for r in proof.judge("a", {"a": double, "b": double}, singles)["b"]
+        if not r["ok"]
+    ]
+    assert [(r["name"], r["where"]) for r in odd] == [("update", "a.bias")]
+
+
 def test_a_column_without_float64_is_held_against_the_reference():
     rungs = proof.judge(
         "a", {"a": _computed()}, {"a": _computed(1e-7), "c": _computed(1e-7)}

@@ -12,6 +12,7 @@ from .tracing import Pass
 FLOAT64 = 1e-10  # of scale
 EPS32 = float(np.finfo(np.float32).eps)
 FACTOR32 = 16  # times the best room's own float32 error; correct twins reach 7.5
+FLOOR = 1e-3  # of the rung's largest tensor: no tensor's scale is smaller
 CEILING32 = 1e-2  # however badly the best room does
 
 SHORT = "without the optional inputs"
@@ -56,7 +57,7 @@ def compare(ours: Arrays, reference: Arrays) -> list[Error]:
     and rounding is all it holds. NaN anywhere is an infinite error.
     """
     peaks = {k: float(np.abs(v).max(initial=0)) for k, v in reference.items()}
-    floor = 1e-3 * max((p for p in peaks.values() if np.isfinite(p)), default=0.0)
+    floor = FLOOR * max((p for p in peaks.values() if np.isfinite(p)), default=0.0)
     odd = ours.keys() ^ reference.keys()
     errors = [Error(np.inf, name) for name in sorted(odd)]
     for name, peak in peaks.items():

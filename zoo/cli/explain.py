@@ -111,7 +111,7 @@ def command(
         trained = Trained(model, Recipe(), start.data, data_path, (), None)
     trained = trained._replace(classes=trained.classes or dataset.classes)
     shots = _shots(trained, dataset, files, pictures, invert)
-    if not shots and (files or layer or target):
+    if not _sees(trained) and (files or layer or target):
         raise InputError(f"{name} takes no images: leave out IMAGE, --layer, --target.")
     with _terminal.progress(len(shots) + 1) as bar:
         bar(0, f"{examples} examples")
@@ -208,6 +208,10 @@ class Shot(NamedTuple):
     title: str
 
 
+def _sees(trained: Trained) -> bool:
+    return len(trained.model.config.inputs()[0].shape) == 3  # images
+
+
 def _shots(
     trained: Trained,
     dataset: Dataset,
@@ -216,7 +220,7 @@ def _shots(
     invert: bool | None,
 ) -> list[Shot]:
     """Return the images given, or else the first of the test examples."""
-    if len(trained.model.config.inputs()[0].shape) != 3:
+    if not _sees(trained):
         return []
     found = []
     for i, path in enumerate(files):

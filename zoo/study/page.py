@@ -14,6 +14,7 @@ from string import Template
 
 from . import page_figures as figures
 from . import page_tables as tables
+from . import page_training as training
 from .charts import patterns, swatch
 from .page_diff import changes
 from .page_rows import View, mapping, styles, views
@@ -73,7 +74,24 @@ _CHARTS: tuple[tuple[str, str, str, Draw, str], ...] = (
         "Do the losses agree, step by step?",
         "Loss of each training step; of a long run, means of some steps. Equal curves"
         " lie on each other, and are drawn from wide to thin.",
-        figures.losses,
+        training.losses,
+        "the study trains nothing",
+    ),
+    (
+        "networks",
+        "How do the networks of this study compare?",
+        "Loss of each network of the study, in one framework: the others' curves lie on"
+        " it, as the section before shows. Means of some steps each.",
+        training.networks,
+        "",
+    ),
+    (
+        "gradients",
+        "How much gradient reaches each layer",
+        "Norm of the loss's gradient for each weight matrix, from the input to the"
+        " output, before the first step. A line that falls by powers of ten towards the"
+        " input is a gradient that vanishes; layers that get exactly 0 are left out.",
+        training.gradients,
         "the study trains nothing",
     ),
     (
@@ -81,7 +99,7 @@ _CHARTS: tuple[tuple[str, str, str, Draw, str], ...] = (
         "How soon each one has learned",
         "Each evaluation on data not trained on, over the seconds spent in training"
         " steps, compilation included.",
-        figures.progress,
+        training.progress,
         "the study trains nothing",
     ),
     (
@@ -89,7 +107,7 @@ _CHARTS: tuple[tuple[str, str, str, Draw, str], ...] = (
         "How long training takes to reach the target",
         "Seconds in training steps up to the first evaluation that reached it: of"
         " several seeds the median, with the fastest and the slowest.",
-        figures.targets,
+        training.targets,
         "no target was set",
     ),
     (
@@ -97,7 +115,7 @@ _CHARTS: tuple[tuple[str, str, str, Draw, str], ...] = (
         "How well each one ends, over all seeds",
         "Mean over the seeds with its 95 % interval (Student's); intervals that share"
         " much of their length give no reason to call one better.",
-        figures.scores,
+        training.scores,
         "it takes training runs from two seeds",
     ),
 )

@@ -10,7 +10,7 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -116,14 +116,12 @@ def inference(
     @tf.function(jit_compile=compile or None, autograph=False)
     def forward(*xs: Any) -> Any:
         # Keras's functional ops look at floatx for what they promote to
-        with dtype_scope(model.dtype_policy):
+        with _placed(model), dtype_scope(model.dtype_policy):
             return model(*xs, training=False)
 
-    def call() -> Any:
-        with _placed(model):
-            return _done(forward(*xs))
-
-    return call
+    # without tf.function's own look at its arguments, as a SavedModel is served
+    served = cache(lambda: forward.get_concrete_function(*xs))
+    return lambda: _done(served()(*xs))
 
 
 def _done(tensor: Any) -> Any:
