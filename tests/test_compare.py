@@ -158,7 +158,7 @@ class Assassin(Local):
 
 def test_a_killed_worker_is_replaced(tmp_path):
     columns = plan.columns(["torch", "jax"])
-    for do in ("prove", "first"):
+    for do in ("prove", "first", "burst"):
         engine = Assassin("jax", do)
         what = Plan(entries=(Entry("xor_mlp"),), columns=columns, **QUICK)
         study = driver.compare(what, tmp_path / do, engine=engine)
@@ -169,7 +169,7 @@ def test_a_killed_worker_is_replaced(tmp_path):
 
 def test_a_process_tells_errors_and_deaths_apart():
     cell = plan.Cell(Entry("xor_mlp"), Column("torch", "eager"), 0)
-    worker = Local().start(plan.job(cell, 1), environment(1, {}))
+    worker = Local().start(plan.job(cell, 1, "cpu"), environment(1, "cpu", {}))
     try:
         worker.ask("begin")
         worker.ask("build")

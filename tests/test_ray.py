@@ -43,7 +43,7 @@ def test_a_study_survives_the_loss_of_a_machine(cluster, tmp_path):
             time.sleep(0.05)
         cluster.remove_node(nodes[0], allow_graceful=False)
 
-    striking = threading.Thread(target=strike)
+    striking = threading.Thread(target=strike, daemon=True)
     striking.start()
     study = driver.compare(what, tmp_path, engine=engine, say=hear)
     striking.join()

@@ -1,5 +1,6 @@
 """Studies without a framework: plans, statistics, folders, groups of fake cells."""
 
+import contextlib
 import json
 import threading
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from zoo import statistics
 from zoo.errors import ConfigError, FileError, UnknownNameError
 from zoo.recipe import Recipe
-from zoo.study import driver, plan, proof, results
+from zoo.study import driver, plan, proof, results, table
 from zoo.study.engine import Failed, Lost, Moved
 from zoo.study.plan import Column, Entry, Plan
 
@@ -71,6 +72,10 @@ def test_columns_know_modes():
         ({"batch_sizes": (0,)}, "batch_sizes must be integers from 1"),
         ({"batch_sizes": ()}, "nothing to do"),
         ({"rounds": 2}, "rounds must be at least 5"),
+        ({"rounds": 6.5}, "rounds must be int"),
+        ({"seconds": "3"}, "seconds must be int or float"),
+        ({"seconds": -1}, "seconds must be positive"),
+        ({"target": "high"}, "target must be"),
         ({"threads": 9999}, "threads must be 0 to"),
         ({"train": True}, "tiny_mlp has no data"),
         (
@@ -129,6 +134,9 @@ def test_the_studies_of_the_house_can_be_read():
         ("[[entry]\n", "is no TOML"),
         ("backends = ['theano']\n[[entry]]\npreset='unet'", "unknown backend"),
         ("[[entry]]\npreset = 'unet'\nrecipe = {lr = 'a'}", "lr"),
+        ("baseline = 'tf:all'\n[[entry]]\npreset='unet'", "one column is wanted"),
+        ("recipe = {seed = 1}\n[[entry]]\npreset='unet'", "seeds are the study's"),
+        ("[[entry]]\npreset = 'unet'\nlabel = 20", "label must be text"),
         ("batch_sizes = 3\n[[entry]]\npreset='unet'", "wrong.toml: "),
     ],
 )
@@ -223,6 +231,9 @@ class Cells:
         self.asked, self.alive = [], 0
         self.spoilt = None
         self.lock = threading.Lock()
+
+    def held(self, lane):
+        return contextlib.nullcontext()
 
     def start(self, job, environment, lane=0):
         self.alive += 1
@@ -330,6 +341,10 @@ def test_a_lost_worker_is_started_anew_and_nothing_else_is_lost(tmp_path):
         ("jax", "prove", None, Lost("killed")),
         ("jax", "build", None, Lost("killed")),
         ("jax", "first", 8, Lost("killed")),
+        ("jax", "matmul", None, Lost("killed")),
+        ("tf", "burst", 1, Lost("killed")),
+        ("tf", "burst", 8, Lost("killed")),
+        ("tf", "build", None, Lost("killed")),
     ]
     study = _compare(tmp_path, Cells(faults))
     assert all(r["status"] == "ok" for r in study.rows)
@@ -346,6 +361,49 @@ def test_what_does_not_fit_into_memory_is_told_and_smaller_batches_stay(tmp_path
     assert "memory" in rows[8]["error"]
     assert rows[64]["error"] == "not tried: batch 8 failed"
     assert [r["status"] for r in _times(study, "jax")] == ["ok"] * 6
+
+
+def test_what_one_batch_size_cannot_do_another_may(tmp_path):
+    """Batch norm has no variance of one example; 8 are fine, and so is the rest."""
+    faults = [("torch", "first", 1, Failed("Expected more than 1 value per channel"))]
+    study = _compare(tmp_path, Cells(faults))
+    rows = _times(study, "torch")
+    assert [r["status"] for r in rows] == ["failed", "ok", "ok", "ok"]
+    assert "ratio" not in _times(study, "tf")[0]  # with nothing to be held against
+    shown = [table._time(r) for r in _times(study, "tf")[:2]]
+    assert "~" not in shown[0]
+    assert "x)" in shown[1]
+
+
+def test_an_accident_is_tried_again_and_a_baseline_takes_all_with_it(tmp_path):
+    lost = [("jax", "burst", 8, Lost("died of SIGSEGV"))] * 2
+    first = _compare(tmp_path, Cells(lost))
+    assert [r["status"] for r in _times(first, "jax")].count("failed") == 1
+    again = Cells()
+    second = _compare(tmp_path, again)
+    assert {b for b, _, _ in again.asked} == {"torch", "jax"}
+    assert all(r["status"] == "ok" for r in second.rows)
+    folder = results.Folder(tmp_path / "study")
+    base = next(
+        r for r in second.rows if r["row"] == "cell" and r["backend"] == "torch"
+    )
+    (folder.cells / f"{base['key']}.json").unlink()
+    whole = Cells()
+    third = _compare(tmp_path, whole)
+    assert {b for b, _, _ in whole.asked} == {"torch", "tf", "jax"}
+    assert all(r["parity"]["ok"] for r in third.rows if r["row"] == "cell")
+    assert (
+        _times(third, "tf")[0]["baseline_seconds"]
+        == _times(third, "torch")[0]["seconds"]
+    )
+
+
+def test_a_column_that_was_alone_is_proven_when_others_come(tmp_path):
+    broken = [(b, "prove", None, Failed("no")) for b in ("tf", "jax")]
+    first = _compare(tmp_path, Cells(broken))
+    assert first.rows[0]["parity"]["ok"] is None
+    second = _compare(tmp_path, Cells())
+    assert all(r["parity"]["ok"] for r in second.rows if r["row"] == "cell")
 
 
 def test_a_failed_cell_leaves_the_others_and_is_tried_again_with_its_baseline(tmp_path):
@@ -382,8 +440,11 @@ def test_a_group_whose_machine_is_gone_begins_anew_elsewhere(tmp_path):
 
 def test_two_studies_do_not_share_a_folder(tmp_path):
     _compare(tmp_path, Cells())
-    with pytest.raises(FileError, match="holds another study \\(study\\)"):
+    with pytest.raises(FileError, match="its batch_sizes differ"):
         _compare(tmp_path, Cells(), batch_sizes=(2,))
+    asked = Cells()
+    _compare(tmp_path, asked, description="other words")
+    assert not asked.asked
     with (
         results.Folder(tmp_path / "study").claimed(),
         pytest.raises(FileError, match="another zoo compare is writing"),
@@ -422,4 +483,6 @@ def test_a_damaged_cell_is_measured_again(tmp_path):
     victim = sorted((tmp_path / "study" / "cells").iterdir())[0]
     victim.write_text("[{")
     study = _compare(tmp_path, Cells())
-    assert len([r for r in study.rows if r["row"] == "cell"]) == 3
+    heads = [r for r in study.rows if r["row"] == "cell"]
+    assert [h["parity"]["ok"] for h in heads] == [True] * 3
+    assert [r["verdict"] for r in _times(study, "jax")] == ["faster"] * 4

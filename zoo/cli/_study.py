@@ -14,12 +14,11 @@ columns = click.option(
     help="Frameworks, each with a mode after a colon if it is not the usual one;"
     f" `all` is every mode.  [{','.join(ROOMS)}]",
 )
-batch_sizes = click.option(
-    "--batch-sizes", metavar="1,32,256", help="Of the timed steps.  [1,32,256]"
-)
+batch_sizes = click.option("--batch-sizes", metavar="1,32", help="Of the timed steps.")
 threads = click.option(
     "--threads", type=click.IntRange(min=1), help="Of each process.  [all cores]"
 )
+device = click.option("--device", help="cpu, gpu, cuda:1 …  [cpu]")
 
 
 def changes(options: dict[str, Any]) -> dict[str, Any]:
@@ -30,11 +29,11 @@ def changes(options: dict[str, Any]) -> dict[str, Any]:
     if options.get("backends"):
         found["columns"] = plan.columns(_words(options["backends"]))
     if options.get("baseline"):
-        found["baseline"] = plan.columns([options["baseline"]])[0]
+        found["baseline"] = plan.one_column(options["baseline"])
     for name in ("batch_sizes", "seeds"):
         if options.get(name) is not None:
             found[name] = _integers(name, options[name])
-    for name in ("threads", "target"):
+    for name in ("threads", "target", "device"):
         if options.get(name) is not None:
             found[name] = options[name]
     if options.get("train"):

@@ -18,6 +18,7 @@ from . import _options, _study, _terminal
 @_study.columns
 @_study.batch_sizes
 @_study.threads
+@_study.device
 @click.option(
     "--profile",
     type=click.Path(path_type=Path, file_okay=False),
@@ -64,7 +65,7 @@ def command(
     if as_json:
         told = {"ok": not odd, "problems": odd, "rows": study.rows}
         click.echo(json.dumps(told | {"profiles": traces}))
-        ctx.exit(1 if odd else 0)
+        ctx.exit(1 if odd or any("error" in t for t in traces) else 0)
     console = _terminal.stdout()
     for shown in table.tables(study):
         _terminal.print_table(console, shown)
@@ -73,4 +74,4 @@ def command(
     for trace in traces:
         _terminal.print_table(console, table.operators(trace))
         _terminal.print_text(console, f"trace: {trace['folder']}", "dim")
-    ctx.exit(1 if odd else 0)
+    ctx.exit(1 if odd or any("error" in t for t in traces) else 0)

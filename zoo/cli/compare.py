@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--target", type=float, help="Accuracy whose time is told.")
 @click.option("--baseline", metavar="BACKEND[:MODE]", help="Ratios are to this one.")
 @_study.threads
+@_study.device
 @click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),
@@ -64,7 +65,7 @@ def command(
     from ..weights import atomically
 
     where = _engine(engine, address, plan.threads)
-    words = ["zoo", *sys.argv[1:]]
+    words = ["zoo", *(w for w in sys.argv[1:] if w != "--overwrite")]
     total = len(plan.groups())
     try:
         with _terminal.progress(total, plain=True) as bar:
@@ -133,7 +134,8 @@ def _plan(names: Sequence[str], options: dict[str, Any]) -> Plan:
         data = options["data"]
         if data is None and options["train"]:
             data = datasets.usual(name, config)
-        entries.append(plan.entry_of(name, config, data, recipe))
+        by_hand = _options.settings(options["changes"])
+        entries.append(plan.entry_of(name, config, data, recipe, by_hand))
     changes = _study.changes(options)
     if options["train"] and not (recipe.steps or recipe.epochs):
         raise ConfigError("--train needs the run's length: give --steps or --epochs.")

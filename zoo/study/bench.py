@@ -7,10 +7,11 @@ framework is imported by `begin` and not before, so that its import can be timed
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .. import data, datasets, modes
-from ..batch import Batch
+from ..batch import Batch, split
 from ..callbacks import Callback, Row
 from ..configs._base import Config
 from ..errors import ConfigError
@@ -47,6 +48,7 @@ class Bench:
         threads: that the framework may use.
         data: name of a data set, or None.
         recipe: of a training step, and of the run, as JSON.
+        device: as in `build`.
     """
 
     def __init__(
@@ -59,11 +61,13 @@ class Bench:
         threads: int,
         data: str | None,
         recipe: str,
+        device: str,
     ) -> None:
         self.config: Config = config_from_key(architecture, config)
         self.backend, self.seed, self.threads, self.data = backend, seed, threads, data
         self.mode = modes.find(backend, mode)
         self.recipe = Recipe.from_json(recipe).override(seed=seed)
+        self.device = device
         self.model: Any = None
         self._calls: dict[str, tuple[int, Callable[[], Any]]] = {}
         self._trainer: Any = None
@@ -80,7 +84,7 @@ class Bench:
     def _settle(self) -> dict[str, Any]:
         found = self.room.settle(self.threads)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
-        return {"threads": self.threads, "cores pinned": cores} | found
+        return {"cores pinned": cores} | found | {"device": self.device}
 
     def build(self) -> dict[str, Any]:
         """Build the model; tell how long that took and how large its file is."""
@@ -100,7 +104,8 @@ class Bench:
         return "float64" if self.recipe.precision == "float64" else "float32"
 
     def _built(self, config: Config, dtype: str) -> Any:
-        model = build(config, self.backend, seed=self.seed, dtype=dtype)
+        where = {"dtype": dtype, "device": self.device}
+        model = build(config, self.backend, seed=self.seed, **where)
         return self.room.arrange(model, self.mode.channels_last)
 
     # the proof
@@ -119,11 +124,12 @@ class Bench:
         inputs = data.sample_inputs(config, PROOF_BATCH, inputs_seed)
         call = self.room.inference(model, inputs, self.mode.compile)
         outputs = self.room.outside(call())
-        targets = example_targets(outputs.shape, inputs_seed)[config.loss]
+        loss_name = loss_of(model, self.recipe)
+        targets = example_targets(outputs.shape, inputs_seed)[loss_name]
         before = {k: a.copy() for k, a in self.room.read(model).items()}
         names = self.room.trainable(model)
         sgd = Recipe(optimizer="sgd", lr=PROOF_RATE)
-        trainer = self.room.Trainer(model, sgd, config.loss, self.mode.compile)
+        trainer = self.room.Trainer(model, sgd, loss_name, self.mode.compile)
         loss, _ = trainer.step([Batch(inputs, targets)], PROOF_RATE, [0])
         trainer.sync()
         after = self.room.read(model)
@@ -147,8 +153,9 @@ class Bench:
         """
         self._calls.pop(what, None)
         prepare = {"inference": self._inference, "training": self._training}[what]
+        batch_of = self._batch(batch)
         begin = perf_counter()
-        call = prepare(*self._batch(batch))
+        call = prepare(batch_of)
         call()
         seconds = perf_counter() - begin
         call()
@@ -161,36 +168,33 @@ class Bench:
             "peak_bytes": peak_memory(),
         }
 
-    def _batch(self, size: int) -> tuple[tuple[np.ndarray, ...], np.ndarray | None]:
-        if self.data is None:
-            return data.sample_inputs(self.config, size, self.seed), None
-        examples = self._dataset().train
-        batch = examples.take(np.arange(size) % len(examples))
-        return batch.inputs, batch.targets
+    def _batch(self, size: int) -> Batch:
+        if self.data is not None:
+            examples = self._dataset().train
+            return examples.take(np.arange(size) % len(examples))
+        inputs = data.sample_inputs(self.config, size, self.seed)
+        one = self.room.forward(self.model, tuple(x[:1] for x in inputs))
+        known = example_targets((size, *one.shape[1:]), self.seed)
+        return Batch(inputs, known[loss_of(self.model, self.recipe)])
 
     def _dataset(self) -> datasets.Dataset:
         assert self.data is not None
         loss = loss_of(self.model, self.recipe)
         return datasets.load(self.data, self.config, seed=self.seed, loss=loss)
 
-    def _inference(self, inputs: Sequence[np.ndarray], _: Any) -> Callable[[], Any]:
-        return self.room.inference(self.model, inputs, self.mode.compile)
+    def _inference(self, batch: Batch) -> Callable[[], Any]:
+        return self.room.inference(self.model, batch.inputs, self.mode.compile)
 
-    def _training(
-        self, inputs: tuple[np.ndarray, ...], targets: np.ndarray | None
-    ) -> Callable[[], Any]:
+    def _training(self, batch: Batch) -> Callable[[], Any]:
         if self._trainer is None:
             loss = loss_of(self.model, self.recipe)
             self._calls.clear()
             self._trainer = self.room.Trainer(
                 self.model, self.recipe, loss, self.mode.compile
             )
-        if targets is None:
-            outputs = self.room.forward(self.model, inputs)
-            targets = example_targets(outputs.shape, self.seed)[self.config.loss]
-        batch, keys = Batch(inputs, targets), iter(range(2**31))
+        parts, keys = split(batch, self.recipe.accumulate), itertools.count()
         # So small a rate that hundreds of steps on one batch stay the same work.
-        return lambda: self._trainer.step([batch], 1e-9, [next(keys)])
+        return lambda: self._trainer.step(parts, 1e-9, [next(keys) for _ in parts])
 
     def burst(self, what: str, batch: int, calls: int) -> dict[str, Any]:
         """Return the median seconds of some calls, after one to warm the caches."""
@@ -202,7 +206,7 @@ class Bench:
     def matmul(self, calls: int) -> dict[str, Any]:
         """Return the GFLOP/s of this framework's own large matrix product."""
         if "matmul" not in self._calls:
-            self._calls["matmul"] = MATMUL, self.room.matmul(MATMUL)
+            self._calls["matmul"] = MATMUL, self.room.matmul(MATMUL, self.device)
         seconds = _burst(self._calls["matmul"][1], calls)
         return {"gflops": 2 * MATMUL**3 / seconds / 1e9}
 
@@ -242,8 +246,9 @@ class Bench:
     def _gradient_norms(self, model: Any) -> dict[str, float]:
         """Return the norm of each matrix's gradient before the first step."""
         loss = loss_of(model, self.recipe)
-        inputs, targets = self._batch(self.recipe.batch_size)
-        found = self.room.backward(model, inputs, {loss: targets}, loss).gradients
+        batch = self._batch(self.recipe.batch_size)
+        targets = {loss: batch.targets}
+        found = self.room.backward(model, batch.inputs, targets, loss).gradients
         return {
             k: float(np.linalg.norm(g.astype(np.float64)))
             for k, g in found.items()

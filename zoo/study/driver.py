@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from .. import __version__
+from .. import __version__, modes
 from ..errors import MissingBackendError, ZooError
 from ..registry import installed
 from .engine import Engine, Local, Moved
 from .group import Group
 from .place import host, source, versions
-from .plan import Cell, Plan
+from .plan import Cell, Column, Plan
 from .results import FORMAT, Folder, Study
 
 _MOVES = 5  # machines that one group may lose
@@ -59,12 +59,15 @@ def compare(
         FileError: for a folder of another study, or one that another process uses.
         MissingBackendError: for a framework that is not installed.
     """
-    for backend in dict.fromkeys(c.backend for c in plan.columns):
-        if not installed(backend):
-            raise MissingBackendError(
-                f"backend {backend!r} is not installed: in a checkout of zoo, run pip"
-                f" install '.[{backend}]', or leave it out of --backends."
-            )
+    for column in plan.columns:
+        engines = modes.find(*column).env.get("KERAS_BACKEND", "")
+        for backend in (column.backend, {"tensorflow": "tf"}.get(engines, engines)):
+            if backend and not installed(backend):
+                raise MissingBackendError(
+                    f"{column.title} needs backend {backend!r}, which is not installed:"
+                    f" in a checkout of zoo, run pip install '.[{backend}]', or leave"
+                    f" {column} out."
+                )
     engine, folder = engine or Local(), Folder(out)
     session = secrets.token_hex(4)
     with folder.claimed():
@@ -102,9 +105,17 @@ def _todos(plan: Plan, folder: Folder, machine: str) -> Iterator[Todo]:
     """Give what is left to do; a baseline is measured again beside what it is for."""
     for cells in plan.groups():
         keep = [c for c in cells if not folder.finished(plan.key(c, machine))]
+        if any(c.column == plan.baseline for c in keep):
+            keep = cells  # the others' ratios are to the baseline that was beside them
         if keep:
-            base = [c for c in cells if c.column == plan.baseline]
-            yield Todo([c for c in cells if c in keep or c in base], keep)
+            beside = {plan.baseline, _reference(cells)}
+            yield Todo([c for c in cells if c in keep or c.column in beside], keep)
+
+
+def _reference(cells: list[Cell]) -> Column | None:
+    """Return the first column that computes in float64: the proof needs one."""
+    exact = (c.column for c in cells if modes.find(*c.column).exact)
+    return next(exact, None)
 
 
 def _run(plan: Plan, folder: Folder, engine: Engine, session: str, say: Say) -> None:
@@ -163,7 +174,8 @@ def _measured(
     for _ in range(_MOVES):
         group = Group(plan, cells, engine, lane, session, say)
         try:
-            group.run()
+            with engine.held(lane):
+                group.run()
             return group
         except Moved as why:
             say(f"{why}; all of it begins anew on another")

@@ -14,12 +14,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from .place import host
+from .worker import FOLDER
 
 TIMEOUT = 1800.0  # seconds that any answer but that of a training run may take
 
@@ -53,7 +55,7 @@ class Worker(Protocol):
 
 
 class Engine(Protocol):
-    """Starts workers."""
+    """Starts workers; a lane is `held` while one group is measured on it."""
 
     lanes: int  # groups of cells that can be timed at once: machines
     machine: str  # part of a cell's address: results of others are not its own
@@ -61,13 +63,17 @@ class Engine(Protocol):
     def start(
         self, job: Mapping[str, Any], environment: Mapping[str, str], lane: int = 0
     ) -> Worker: ...
+    def held(self, lane: int) -> AbstractContextManager[None]: ...
     def close(self) -> None: ...
 
 
-def environment(threads: int, extra: Mapping[str, str]) -> dict[str, str]:
+def environment(threads: int, device: str, extra: Mapping[str, str]) -> dict[str, str]:
     """Return what every cell's environment sets, the same for all."""
     count = str(threads)
+    # Keras and Flax would take an accelerator unasked, and PyTorch would not.
+    hidden = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
     return {
+        **(hidden if device == "cpu" else {}),
         "OMP_NUM_THREADS": count,
         "MKL_NUM_THREADS": count,
         "OPENBLAS_NUM_THREADS": count,
@@ -82,6 +88,12 @@ def environment(threads: int, extra: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def python_path() -> str:
+    """Return a PYTHONPATH on which this zoo comes first."""
+    root = str(Path(__file__).parents[2])
+    return os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 class Local:
     """The engine for one machine: a subprocess per cell."""
 
@@ -94,13 +106,20 @@ class Local:
         self, job: Mapping[str, Any], environment: Mapping[str, str], lane: int = 0
     ) -> Worker:
         """Start a process and make its Bench."""
-        worker = Process(environment)
+        try:
+            worker = Process(environment)
+        except OSError as error:  # no memory for a process, no room in /tmp
+            raise Lost(f"cannot start a process: {error.strerror or error}") from None
         try:
             worker.ask("start", **job)
         except BaseException:
             worker.close()
             raise
         return worker
+
+    def held(self, lane: int) -> AbstractContextManager[None]:
+        """Nothing else is measured here anyway."""
+        return nullcontext()
 
     def close(self) -> None:
         """Nothing is kept."""
@@ -112,10 +131,8 @@ class Process:
     alive = True
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="zoo-cell-")
+        self._folder = tempfile.TemporaryDirectory(prefix=FOLDER)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
-        root = str(Path(__file__).parents[2])
-        paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         self._child = subprocess.Popen(
             [sys.executable, "-m", f"{__package__}.worker"],
             stdin=subprocess.PIPE,
@@ -126,7 +143,7 @@ class Process:
             env={
                 **os.environ,
                 **environment,
-                "PYTHONPATH": os.pathsep.join(paths),
+                "PYTHONPATH": python_path(),
                 "TMPDIR": self._folder.name,
             },
         )
@@ -178,7 +195,8 @@ class Process:
     def close(self) -> None:
         """End the process, whatever it is doing."""
         self.alive = False
-        self._child.kill()
+        with suppress(ProcessLookupError):  # and what it has started itself
+            os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
         for pipe in (self._child.stdin, self._child.stdout):
             try:

@@ -62,6 +62,7 @@ class Group:
         self.timings: dict[str, list[Row]] = {c.title: [] for c in cells}
         self.trainings: dict[str, list[Row]] = {c.title: [] for c in cells}
         self.workers: dict[str, Worker] = {}
+        self._provers: list[Worker] = []
         self._pace: dict[str, float] = {}  # seconds of one measurement
 
     def _common(self, cell: Cell) -> Row:
@@ -127,8 +128,10 @@ class Group:
         self.say(f"{cell.title}: {error}")
 
     def _worker(self, cell: Cell) -> Worker:
-        settings = environment(self.plan.threads, modes.find(*cell.column).env)
-        return self.engine.start(job(cell, self.plan.threads), settings, self.lane)
+        threads, extra = self.plan.threads, modes.find(*cell.column).env
+        settings = environment(threads, self.plan.device, extra)
+        told = job(cell, threads, self.plan.device)
+        return self.engine.start(told, settings, self.lane)
 
     # the proof: nothing is timed, so as many at a time as there are threads
 
@@ -142,7 +145,7 @@ class Group:
             self.say("proving that all columns are the same network")
             doubles, singles = self._proofs(exact, seed)
             if len(singles) < 2 or not doubles:
-                self._unproven("nothing to compare with: the other columns failed")
+                self._unproven("nothing to compare with: the others failed", again=True)
                 return
             reference = next(c for c in exact if c.title in doubles)
             rungs = proof.judge(reference.title, doubles, singles)
@@ -167,9 +170,10 @@ class Group:
                     "differs",
                 )
 
-    def _unproven(self, why: str) -> None:
+    def _unproven(self, why: str, again: bool = False) -> None:
         for cell in self._living():
-            self.heads[cell.title]["parity"] = {"ok": None, "missing": why}
+            told = {"ok": None, "missing": why, "again": again}
+            self.heads[cell.title]["parity"] = told
 
     def _proofs(
         self, exact: Sequence[Cell], seed: int
@@ -185,12 +189,20 @@ class Group:
             except (Lost, Failed) as error:
                 self._fail(cell, error)
 
-        with ThreadPoolExecutor(max(1, self.plan.threads)) as pool:
+        pool = ThreadPoolExecutor(max(1, self.plan.threads))
+        try:
             list(pool.map(one, self._living()))
+        except BaseException:  # such as Ctrl-C: none waits for an answer any more
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in list(self._provers):
+                worker.close()
+            raise
+        pool.shutdown()
         return doubles, singles
 
     def _proof(self, cell: Cell, seed: int) -> tuple[Arrays, Arrays | None]:
         worker = self._worker(cell)
+        self._provers.append(worker)
         try:
             worker.ask("begin")
             single = worker.ask("prove", dtype="float32", inputs_seed=seed)
@@ -225,7 +237,9 @@ class Group:
         for turn in range(_PEAK_ROUNDS):
             for cell in _turned(self._living(), turn):
                 try:
-                    told = self.workers[cell.title].ask("matmul", calls=_PEAK_CALLS)
+                    told = _again(
+                        lambda c=cell: self._ask(c, "matmul", calls=_PEAK_CALLS)
+                    )
                     found[cell.title].append(told["gflops"])
                 except (Lost, Failed) as error:
                     self._fail(cell, error)
@@ -250,13 +264,11 @@ class Group:
                 if row is None:
                     continue
                 try:
-                    told = self.workers[cell.title].ask(
-                        "burst", what=what, batch=batch, calls=row["calls"]
-                    )
+                    told = _again(lambda c=cell, r=row: self._burst(c, r))
                     seconds[cell.title].append(told["seconds"])
                 except (Lost, Failed) as error:
                     del ready[cell.title]
-                    row["status"], row["error"] = "failed", str(error)
+                    row |= _failure(error)
         base = next((c.title for c in cells if c.column == self.plan.baseline), None)
         for name, row in ready.items():
             self._tell(row, seconds[name], seconds.get(base or ""), name == base)
@@ -265,27 +277,38 @@ class Group:
         """Return the row of a call that was made ready, or of one that cannot be."""
         row: Row = {"row": "timing", **self._common(cell), "batch_size": batch}
         row |= {"what": what, "status": "ok", "error": None}
-        failed = [
+        full = [
             t
             for t in self.timings[cell.title]
-            if t["what"] == what and t["status"] == "failed"
+            if t["what"] == what and "memory" in str(t["error"]).lower()
         ]
-        if failed:
-            why = f"not tried: batch {failed[0]['batch_size']} failed"
+        if full:
+            why = f"not tried: batch {full[0]['batch_size']} failed"
             return row | {"status": "failed", "error": why}
         self.say(f"{what}, batch {batch}: first call of {cell.title}")
         try:
             told = _again(lambda: self._ask(cell, "first", what=what, batch=batch))
         except (Lost, Failed) as error:
-            return row | {"status": "failed", "error": str(error)}
+            return row | _failure(error)
         once = told.pop("call_s")
         calls = max(1, min(50, round(_BURST / once)))
         self._pace[cell.title] = once * (calls + 1)  # one more warms the caches
         return row | told | {"calls": calls}
 
+    def _burst(self, cell: Cell, row: Row) -> Row:
+        """Measure; a worker that was lost since then makes the call ready again."""
+        what = {"what": row["what"], "batch": row["batch_size"]}
+        if not self._lives(cell):
+            self._ask(cell, "first", **what)
+        return self._ask(cell, "burst", **what, calls=row["calls"])
+
+    def _lives(self, cell: Cell) -> bool:
+        worker = self.workers.get(cell.title)
+        return worker is not None and worker.alive
+
     def _ask(self, cell: Cell, do: str, **arguments: Any) -> Row:
         """Ask a worker; one that was lost is started anew first."""
-        if not self.workers[cell.title].alive:
+        if not self._lives(cell):
             self.say(f"starting {cell.title} anew")
             self._begun(cell)
         return self.workers[cell.title].ask(do, **arguments)
@@ -312,7 +335,7 @@ class Group:
             "share": None,
         }
         peak = max(h.get("matmul_gflops", 0.0) for h in self.heads.values())
-        if self.macs:
+        if self.macs and self.entry.recipe.precision in ("auto", "float32"):
             done = 2 * self.macs[row["what"]] * row["batch_size"] / time.value / 1e9
             row |= {"gflops": done, "share": done / peak if peak else None}
         if base is not None and len(base) == len(seconds):
@@ -334,18 +357,25 @@ class Group:
         self.say(f"training {cell.title}")
         row: Row = {"row": "training", **self._common(cell)}
         row |= {"batch_size": recipe.batch_size, "data": cell.entry.data}
+        recipe = recipe.override(seed=cell.seed)
         row |= {"recipe": json.loads(recipe.to_json()), "status": "ok", "error": None}
 
         target = self.plan.target
         try:
             row |= _again(lambda: self._ask(cell, "train", timeout=None, target=target))
         except (Lost, Failed) as error:
-            row |= {"status": "failed", "error": str(error)}
+            row |= _failure(error)
         self.trainings[cell.title].append(row)
 
     def _close_all(self) -> None:
         for worker in self.workers.values():
             worker.close()
+
+
+def _failure(error: Exception) -> Row:
+    """Return what a row says of a failure; an accident is tried `again` some day."""
+    accident = isinstance(error, Lost) and "memory" not in str(error)
+    return {"status": "failed", "error": str(error), "again": accident}
 
 
 def _again(call: Callable[[], _T]) -> _T:

@@ -6,10 +6,11 @@ import hashlib
 import json
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
+from types import NoneType
 from typing import Any, NamedTuple
 
 from .. import datasets, modes
@@ -52,6 +53,14 @@ def columns(words: Sequence[str]) -> tuple[Column, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def one_column(word: str) -> Column:
+    """Return the one column that a word means."""
+    found = columns([word])
+    if len(found) > 1:
+        raise ConfigError(f"one column is wanted; {word!r} are {len(found)}.")
+    return found[0]
+
+
 @dataclass(frozen=True)
 class Entry:
     """One network of a study: a preset, changed, with its data and its recipe.
@@ -73,6 +82,9 @@ class Entry:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", self.label or self.preset)
+        for name in ("preset", "label"):
+            if not isinstance(getattr(self, name), str):
+                raise ConfigError(f"{name} must be text; got {getattr(self, name)!r}.")
 
     @cached_property
     def config(self) -> Config:
@@ -99,7 +111,7 @@ class Cell(NamedTuple):
         return f"{self.entry.label} in {self.column.title}, seed {self.seed}"
 
 
-def job(cell: Cell, threads: int) -> dict[str, Any]:
+def job(cell: Cell, threads: int, device: str) -> dict[str, Any]:
     """Return what a worker makes its Bench from: JSON values."""
     config = cell.entry.config
     return {
@@ -111,6 +123,7 @@ def job(cell: Cell, threads: int) -> dict[str, Any]:
         "threads": threads,
         "data": cell.entry.data,
         "recipe": cell.entry.recipe.to_json(),
+        "device": device,
     }
 
 
@@ -119,13 +132,19 @@ def entry_of(
     config: Config,
     data: str | None = None,
     recipe: Recipe | None = None,
+    by_hand: Collection[str] = (),
 ) -> Entry:
-    """Return the entry of a preset whose config was changed."""
+    """Return the entry of a preset whose config was changed.
+
+    Data change all fields of the config but those that were set by hand.
+    """
+    wanted = datasets.overrides(data, config) if data is not None else {}
+    config = config.override(**{k: v for k, v in wanted.items() if k not in by_hand})
     usual = preset_config(preset)
     changed = {
         f.name: getattr(config, f.name)
         for f in fields(config)
-        if getattr(config, f.name) != getattr(usual, f.name)
+        if f.name in by_hand or getattr(config, f.name) != getattr(usual, f.name)
     }
     return Entry(preset, preset, changed, data, recipe or Recipe())
 
@@ -144,6 +163,7 @@ class Plan:
         seconds: that all rounds of one batch size may take, more or less; there are
             at least five.
         threads: of each cell; 0: all cores that this process may use.
+        device: of each cell, as in `build`; on "cpu" no accelerator is seen.
         prove: no cell is timed that is not proven the same network.
         name, description: of the study.
     """
@@ -158,11 +178,13 @@ class Plan:
     rounds: int = 12
     seconds: float = 10.0
     threads: int = 0
+    device: str = "cpu"
     prove: bool = True
     name: str = "study"
     description: str = ""
 
     def __post_init__(self) -> None:
+        self._check_types()
         if not self.entries or not self.columns or not self.seeds:
             raise ConfigError("a study needs at least one preset, backend and seed.")
         labels = [e.label for e in self.entries]
@@ -176,7 +198,7 @@ class Plan:
                 raise ConfigError(
                     f"{name} must be integers from {least}; got {values}."
                 )
-        object.__setattr__(self, "batch_sizes", tuple(sorted(set(self.batch_sizes))))
+            object.__setattr__(self, name, tuple(sorted(set(values))))
         if not self.batch_sizes and not self.train:
             raise ConfigError("nothing to do: give batch sizes to time, or train.")
         if self.rounds < 5:
@@ -192,6 +214,20 @@ class Plan:
             if self.train and entry.data is None:
                 raise ConfigError(f"{entry.label} has no data to train on.")
             _ = entry.config  # or the error that no such network exists
+
+    def _check_types(self) -> None:
+        wanted: dict[str, tuple[type, ...]] = {
+            "name": (str,), "description": (str,), "device": (str,), "train": (bool,),
+            "rounds": (int,), "threads": (int,), "seconds": (int, float),
+            "target": (int, float, NoneType),
+        }  # fmt: skip
+        for name, kinds in wanted.items():
+            value = getattr(self, name)
+            if type(value) not in kinds:
+                words = " or ".join(k.__name__ for k in kinds)
+                raise ConfigError(f"{name} must be {words}; got {value!r}.")
+        if self.seconds <= 0:
+            raise ConfigError(f"seconds must be positive; got {self.seconds}.")
 
     def groups(self) -> list[list[Cell]]:
         """Return the cells, those together that are timed in turn."""
@@ -227,12 +263,21 @@ class Plan:
                 for name in ("batch_sizes", "train", "target", "rounds", "seconds")
             },
             "threads": self.threads,
+            "device": self.device,
+            "environment": {k: os.environ[k] for k in _SEEN if k in os.environ},
             "prove": self.prove,
             "machine": machine,
             "versions": versions(),
             "source": source(),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+# What of the driver's environment reaches the cells, and changes what they do.
+_SEEN = (
+    "XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "CUDA_VISIBLE_DEVICES",
+    "JAX_PLATFORMS", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS",
+)  # fmt: skip
 
 
 def _json(recipe: Recipe) -> dict[str, Any]:
@@ -243,7 +288,7 @@ def _json(recipe: Recipe) -> dict[str, Any]:
 
 _STUDY = (
     "name", "description", "seeds", "batch_sizes", "train", "target", "baseline",
-    "rounds", "seconds", "threads",
+    "rounds", "seconds", "threads", "device",
 )  # fmt: skip
 _ENTRY = ("preset", "label", "set", "data", "recipe")
 _TOP = (*_STUDY, "backends", "data", "recipe", "entry")
@@ -280,8 +325,10 @@ def _plan(told: dict[str, Any], changes: dict[str, Any], stem: str) -> Plan:
     for name in ("seeds", "batch_sizes"):
         if name in values:
             values[name] = tuple(values[name])
+    if "seed" in common:
+        raise ConfigError("seeds are the study's: give seeds = […] beside the recipe.")
     if "baseline" in values:
-        values["baseline"] = columns([values["baseline"]])[0]
+        values["baseline"] = one_column(values["baseline"])
     values["columns"] = columns(told.get("backends", ROOMS))
     values["entries"] = tuple(_entry(e, told.get("data"), common) for e in entries)
     values = {"name": stem, **values, **changes}

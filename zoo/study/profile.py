@@ -31,8 +31,8 @@ def profiles(plan: plans.Plan, folder: Path) -> list[dict[str, Any]]:
                 "batch_size": batch,
                 "folder": str(folder / f"{entry.label}-{column.backend}-{column.mode}"),
             }
-            job = plans.job(cell, plan.threads)
-            settings = environment(plan.threads, modes.find(*column).env)
+            job = plans.job(cell, plan.threads, plan.device)
+            settings = environment(plan.threads, plan.device, modes.find(*column).env)
             try:
                 worker = engine.start(job, settings)
                 try:

@@ -8,18 +8,18 @@ and passes questions on. zoo must be importable on each machine, in the same ver
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from ..errors import FileError, MissingPackageError
-from .engine import TIMEOUT, Failed, Local, Lost, Moved, Worker
+from .engine import TIMEOUT, Failed, Local, Lost, Moved, Worker, python_path
+from .place import host
 
 _POLL = 5.0  # seconds between looks at a machine that may be gone
 _SLACK = 60.0  # seconds that an answer may take beyond its own limit
-_SLICE = 0.001  # CPUs of an actor; the lane holds what its cells use
+_SLICE = 0.0  # CPUs of a cell's actor: the lane's claim holds what cells use
 
 
 class Proxy:
@@ -36,18 +36,23 @@ class Proxy:
             return type(error).__name__, str(error)
 
 
+class Claim:
+    """An actor that does nothing but hold what its machine has."""
+
+    def ready(self) -> bool:
+        """Answer once it is there."""
+        return True
+
+
 class RayEngine:
     """Starts cells on the machines of a Ray cluster.
 
     Args:
         address: of a cluster that runs; None starts one on this machine.
         threads: CPUs that a group holds while it is timed.
-        gpus: likewise.
     """
 
-    def __init__(
-        self, address: str | None = None, threads: int = 1, gpus: float = 0
-    ) -> None:
+    def __init__(self, address: str | None = None, threads: int = 1) -> None:
         try:
             import ray
         except ModuleNotFoundError as error:
@@ -56,7 +61,7 @@ class RayEngine:
                 " of zoo, run pip install '.[ray]'."
             ) from None
         self.ray: Any = ray
-        self._wants = {"CPU": float(threads)} | ({"GPU": gpus} if gpus else {})
+        self._threads = threads
         try:
             ray.init(
                 address=address,
@@ -77,14 +82,13 @@ class RayEngine:
             )
         self._homes = dict(enumerate(fit))  # lane -> machine
         self.lanes = len(fit)
-        self.machine = f"ray {address or 'local'}"
+        self.machine = f"ray {address}" if address else host()["id"]
 
     def _alive(self) -> list[dict[str, Any]]:
         return [node for node in self.ray.nodes() if node["Alive"]]
 
     def _fits(self, node: Mapping[str, Any]) -> bool:
-        found = node["Resources"]
-        return all(found.get(k, 0) >= v for k, v in self._wants.items())
+        return node["Resources"].get("CPU", 0) >= self._threads
 
     def gone(self, node: str) -> bool:
         """Return whether a machine has left the cluster."""
@@ -101,21 +105,32 @@ class RayEngine:
         home = self._homes[lane]
         if self.gone(home):
             self._move(lane, home)
+        actor = self._actor(Proxy, home, _SLICE).remote(dict(job), dict(environment))
+        return _Remote(self, actor, home)
+
+    def _actor(self, kind: type, home: str, cpus: float) -> Any:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        root = str(Path(__file__).parents[2])
-        paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-        actor = (
-            self.ray.remote(Proxy)
-            .options(
-                num_cpus=_SLICE,
-                max_restarts=0,
-                runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(paths)}},
-                scheduling_strategy=NodeAffinitySchedulingStrategy(home, soft=False),
-            )
-            .remote(dict(job), dict(environment))
+        return self.ray.remote(kind).options(
+            num_cpus=cpus,
+            max_restarts=0,
+            runtime_env={"env_vars": {"PYTHONPATH": python_path()}},
+            scheduling_strategy=NodeAffinitySchedulingStrategy(home, soft=False),
         )
-        return _Remote(self, actor, home)
+
+    @contextmanager
+    def held(self, lane: int) -> Iterator[None]:
+        """Hold the CPUs of the lane's machine: groups that share one wait in turn."""
+        home = self._homes[lane]
+        claim = self._actor(Claim, home, self._threads).remote()
+        answer = claim.ready.remote()
+        try:
+            while not self.ray.wait([answer], timeout=_POLL)[0]:
+                if self.gone(home):
+                    self._move(lane, home)
+            yield
+        finally:
+            self.ray.kill(claim)
 
     def _move(self, lane: int, home: str) -> None:
         others = [

@@ -67,16 +67,18 @@ class Folder:
         info = dict(info)
         if self.study.exists() and not overwrite:
             old = read_json(self.study)
-            if old.get("plan") != info["plan"]:
+            other = _differs(old.get("plan"), info["plan"])
+            if other:
                 raise FileError(
-                    f"{self.path} holds another study ({old.get('name', '?')}): choose"
-                    " another folder with --out, or add --overwrite."
+                    f"{self.path} holds another study ({old.get('name', '?')}; its"
+                    f" {other} differ): choose another folder with --out, or add"
+                    " --overwrite."
                 )
             info["created"] = old.get("created", info["created"])
             info["sessions"] = [*old.get("sessions", []), *info["sessions"]]
-        elif overwrite:
-            for path in self.cells.glob("*.json"):
-                path.unlink()
+        elif overwrite:  # cells that belong to the new study, too, are kept
+            for path in (self.results, self.report):
+                path.unlink(missing_ok=True)
         elif any(self.path.glob("results.jsonl")):
             raise FileError(
                 f"{self.path} holds results without study.json: choose another folder."
@@ -93,9 +95,16 @@ class Folder:
             return []
 
     def finished(self, key: str) -> bool:
-        """Return whether a cell needs no other run: one that failed does."""
+        """Return whether a cell needs no other run.
+
+        One that failed does, one that lost its process in the midst of something, and
+        one that had no other to be compared with.
+        """
         rows = self.rows(key)
-        return bool(rows) and rows[0].get("status") in ("ok", "differs")
+        if not rows or rows[0].get("status") not in ("ok", "differs"):
+            return False
+        unproven = (rows[0].get("parity") or {}).get("again", False)
+        return not unproven and not any(row.get("again") for row in rows)
 
     def finish(self, key: str, rows: Sequence[Row]) -> None:
         """Keep the rows of a cell."""
@@ -107,6 +116,14 @@ class Folder:
         text = "".join(json.dumps(row) + "\n" for row in rows)
         atomically(self.results, lambda path: path.write_text(text))
         return rows
+
+
+def _differs(old: Any, new: Row) -> str | None:
+    """Return the first field in which two plans differ, but for words about them."""
+    if not isinstance(old, dict):
+        return "plan"
+    words = ("name", "description")
+    return next((k for k in new if k not in words and old.get(k) != new[k]), None)
 
 
 def _cannot(path: Path, error: OSError) -> FileError:
@@ -174,4 +191,6 @@ def _row(line: str) -> Row | None:
     common = {"preset": str, "backend": str, "mode": str, "seed": int}
     if not isinstance(row, dict) or row.get("row") not in ROWS:
         return None
+    if row["row"] == "timing":
+        common |= {"what": str, "batch_size": int}
     return row if all(isinstance(row.get(k), t) for k, t in common.items()) else None

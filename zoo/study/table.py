@@ -97,7 +97,7 @@ def _time(row: Row | None) -> str:
     text = f"{1000 * row['median_s']:.3g}"
     if row.get("verdict") in ("faster", "slower"):
         return f"{text} ({row['ratio']:.2f}x)"
-    return text if row.get("verdict") == "baseline" else f"{text} (~)"
+    return f"{text} (~)" if row.get("verdict") == "within noise" else text
 
 
 def _learned(rows: list[Row]) -> Any:
@@ -122,14 +122,15 @@ def sentences(study: Study) -> list[str]:
     told = []
     heads = [row for row in study.rows if row["row"] == "cell"]
     parities = [row["parity"] for row in heads if row.get("parity")]
-    proven = sum(bool(p["ok"]) for p in parities)
-    if parities:
+    judged = [p for p in parities if p["ok"] is not None]
+    proven = sum(p["ok"] for p in judged)
+    if judged:
         worst = max(
             (
                 r["error"]
-                for p in parities
-                for r in p.get("rungs", ())
-                if r["dtype"] == "float64" and r["error"] is not None
+                for p in judged
+                for r in p["rungs"]
+                if p["ok"] and r["dtype"] == "float64" and r["error"] is not None
             ),
             default=0.0,
         )

@@ -10,10 +10,14 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import sys
 import tempfile
 import threading
+from pathlib import Path
 from typing import IO, Any
+
+FOLDER = "zoo-cell-"  # how a worker's own folder for temporary files begins
 
 
 def main() -> None:
@@ -53,6 +57,9 @@ def pin(threads: int) -> None:
 def _listen(requests: queue.Queue[dict[str, Any]]) -> None:
     for line in sys.stdin:
         requests.put(json.loads(line))
+    folder = Path(os.environ.get("TMPDIR", ""))
+    if folder.name.startswith(FOLDER):  # this process's own; nobody else clears it now
+        shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 
 

@@ -22,6 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..batch import Batch, share
 from ..errors import ConfigError
+from ._run import compiled
 
 _TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -69,7 +70,7 @@ class Alone:
 
     def __init__(self, model: nn.Module, compile: bool) -> None:
         self.model = model
-        self.call: Any = torch.compile(model) if compile else model
+        self.call: Any = compiled(model) if compile else model
 
     def share(self, batch: Batch) -> tuple[Batch, int]:
         """Return this process's rows of a batch, and the place of the first."""
@@ -103,7 +104,7 @@ class Workers(Alone):
         self.model, self._device = model, next(model.parameters()).device
         # No buffers are sent: batch norms have seen the same numbers everywhere.
         wrapped = DistributedDataParallel(model, forward_sync_buffers=False)
-        self.call = torch.compile(wrapped) if compile else wrapped
+        self.call = compiled(wrapped) if compile else wrapped
         self._wrapped: Any = wrapped
         norms = (m for m in model.modules() if isinstance(m, _NORMS) and m.training)
         normalise = self._normalise

@@ -86,15 +86,40 @@ def dtype_of(model: nn.Module) -> str:
     return str(first.dtype).removeprefix("torch.")
 
 
-def _native(array: np.ndarray, model: nn.Module) -> Tensor:
-    """Return an input as this room takes it: NCHW, the model's dtype and device."""
+def _native(array: np.ndarray, model: nn.Module, last: bool = False) -> Tensor:
+    """Return an input as this room takes it: NCHW, the model's dtype and device.
+
+    With `last` an image is stored channels last, for a model whose weights are.
+    """
     first = next(model.parameters())
     tensor = _from_numpy(array)
     if tensor.ndim == 4:
-        tensor = tensor.permute(0, 3, 1, 2).contiguous()
+        stored = torch.channels_last if last else torch.contiguous_format
+        tensor = tensor.permute(0, 3, 1, 2).contiguous(memory_format=stored)
     if tensor.is_floating_point():
         return tensor.to(first.device, first.dtype)
     return tensor.to(first.device, None if tensor.dtype == torch.bool else torch.int64)
+
+
+def stores_channels_last(model: nn.Module) -> bool:
+    """Return whether the model's convolutions are stored channels last."""
+    last = torch.channels_last
+    return any(  # a 1x1 kernel is both
+        p.ndim == 4 and not p.is_contiguous() and p.is_contiguous(memory_format=last)
+        for p in model.parameters()
+    )
+
+
+def compiled(call: Any) -> Any:
+    """Return torch.compile's form of a model, made anew for each shape of its inputs.
+
+    Beyond its limit of shapes PyTorch would go on without compiling, and not say so.
+    """
+    import torch._dynamo.config as dynamo
+
+    dynamo.recompile_limit = max(dynamo.recompile_limit, 64)
+    dynamo.fail_on_recompile_limit_hit = True
+    return torch.compile(call, dynamic=False)
 
 
 def _from_numpy(array: np.ndarray) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError
-from ._run import _native, _outside
+from ._run import _native, _outside, compiled, stores_channels_last
 
 _ROUNDS = 3  # calls that a profile sums up
 
@@ -74,8 +74,9 @@ def inference(
         compile: run the model through torch.compile, for these very shapes.
     """
     model.eval()
-    xs = [_stored(_native(x, model), model) for x in inputs]
-    run: Any = torch.compile(model, dynamic=False) if compile else model
+    last = stores_channels_last(model)
+    xs = [_native(x, model, last) for x in inputs]
+    run: Any = compiled(model) if compile else model
     device = xs[0].device
 
     def call() -> Tensor:
@@ -88,18 +89,6 @@ def inference(
         return _done(outputs, device)
 
     return call
-
-
-def _stored(x: Tensor, model: nn.Module) -> Tensor:
-    """Return an image in the memory format of the model's convolutions."""
-    if x.ndim != 4:
-        return x
-    last = torch.channels_last
-    arranged = any(  # a 1x1 kernel is both
-        p.ndim == 4 and not p.is_contiguous() and p.is_contiguous(memory_format=last)
-        for p in model.parameters()
-    )
-    return x.contiguous(memory_format=last) if arranged else x
 
 
 def _done(tensor: Tensor, device: torch.device) -> Tensor:

@@ -17,7 +17,7 @@ from ..recipe import Recipe
 from ._dropout import counted, seeded
 from ._optimizers import optimizer
 from ._parallel import Alone, Workers
-from ._run import LOSSES, _classes_first, _native
+from ._run import LOSSES, _classes_first, _native, stores_channels_last
 from ._weights import _tensors, submodules, to_numpy
 
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -50,6 +50,7 @@ class Trainer:
         parallel: bool = False,
     ) -> None:
         self.model, self.recipe = model, recipe
+        self._last = stores_channels_last(model)
         self._kind, self._loss = loss, _loss(loss, recipe.label_smoothing)
         self._modes = {m: m.training for m in model.modules()}
         tensors = _tensors(model)
@@ -95,7 +96,7 @@ class Trainer:
         workers, dtype = self._workers, next(self.model.parameters()).dtype
         for i, (whole, key) in enumerate(zip(batches, keys)):
             batch, row = workers.share(whole)
-            xs = [_native(x, self.model) for x in batch.inputs]
+            xs = [_native(x, self.model, self._last) for x in batch.inputs]
             last = i == len(batches) - 1
             with workers.part(whole.size, batch.size, last):
                 with self._dropout(key, row), self._precision(xs[0].device.type):
