@@ -100,8 +100,8 @@ def test_the_rooms_mirror_each_other(family):
 
 
 def test_the_rooms_have_the_same_files():
-    names = [sorted(p.name for p in (ROOT / room).glob("*.py")) for room in ROOMS]
-    assert names[0] == names[1] == names[2]
+    names = {room: {p.name for p in (ROOT / room).glob("*.py")} for room in ROOMS}
+    assert names["torch"] == names["jax"] == names["tf"] - {"_engine.py"}  # Keras has 3
 
 
 def test_no_source_file_is_over_400_lines():

@@ -207,3 +207,22 @@ def test_an_unknown_mode_gets_the_nearest():
     with pytest.raises(UnknownNameError, match="Known: jit"):
         find("jax", "eager")
     assert set(MODES) == set(ROOMS)
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adamw", "adagrad"])
+def test_a_resumed_channels_last_model_goes_on_the_same(optimizer, tmp_path):
+    """Fused optimizers ignore strides: moments must be stored as their weights are."""
+    recipe = Recipe(optimizer=optimizer, lr=0.01, steps=6, batch_size=16)
+    config = zoo.config("cnn", widths=(4, 6), image_size=8, pools=1)
+    torch_room = room("torch")
+
+    def fresh(last):
+        model = zoo.build(config, "torch", dtype="float64")
+        return torch_room.arrange(model, last)
+
+    whole = zoo.fit(fresh(False), "digits", recipe)
+    first = zoo.fit(fresh(True), "digits", recipe.override(steps=3), out=tmp_path)
+    model = fresh(True)
+    rest = zoo.fit(model, "digits", recipe, out=tmp_path, resume=True)
+    assert np.allclose(first.losses, whole.losses[:3], rtol=1e-10)
+    assert np.allclose(rest.losses, whole.losses, rtol=1e-10)

@@ -119,6 +119,9 @@ def compiled(call: Any) -> Any:
 
     dynamo.recompile_limit = max(dynamo.recompile_limit, 64)
     dynamo.fail_on_recompile_limit_hit = True
+    # Inductor's LSTM for the CPU does not take ours (github.com/pytorch/pytorch, issue
+    # 158007): the fused kernel is called as it stands.
+    torch._dynamo.disallow_in_graph([torch.lstm, torch._VF.lstm])
     return torch.compile(call, dynamic=False)
 
 

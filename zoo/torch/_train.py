@@ -221,6 +221,9 @@ class Trainer:
 
 
 def _tensor(array: np.ndarray, like: Tensor) -> Tensor:
-    # torch.tensor keeps NumPy's strides, and fused optimizers take no notice of them
-    solid = np.ascontiguousarray(array)
-    return torch.tensor(solid, dtype=like.dtype, device=like.device)
+    # stored as the weight is, channels last or not: fused optimizers take no notice of
+    # strides, and torch.tensor would keep NumPy's
+    found = torch.from_numpy(np.array(array, order="C"))
+    if found.shape != like.shape:
+        return found.to(like.device, like.dtype)
+    return torch.empty_like(like).copy_(found)
