@@ -14,7 +14,7 @@ from time import perf_counter, process_time
 
 import numpy as np
 
-RESAMPLES = 4000
+from zoo.statistics import median
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,8 @@ class Paired:
     @property
     def interval(self) -> tuple[float, float]:
         """95 % percentile-bootstrap interval of the median ratio."""
-        ratios = self.ratios
-        draws = np.random.default_rng(0).integers(
-            len(ratios), size=(RESAMPLES, len(ratios))
-        )
-        low, high = np.percentile(np.median(ratios[draws], axis=1), [2.5, 97.5])
-        return float(low), float(high)
+        found = median(self.ratios.tolist())
+        return found.low, found.high
 
     @property
     def medians(self) -> tuple[float, float]:

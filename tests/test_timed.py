@@ -113,6 +113,20 @@ def test_a_mode_trains_the_same_weights(name, backend, mode):
     assert worst(compare(*states)).error < FLOAT64
 
 
+def test_a_compiled_lstm_trains_in_float32():
+    """PyTorch's own compiled LSTM for the CPU fails in the backward pass."""
+    here, losses = room("torch"), []
+    for how in (False, True):
+        model = small("lstm", "torch")
+        kind, xs = model.config.loss, inputs(model, 4)
+        trainer = here.Trainer(model, Recipe(lr=0.01), kind, how)
+        targets = example_targets(zoo.predict(model, xs).shape)[kind]
+        batch = [Batch(xs, targets)]
+        losses.append([trainer.step(batch, 0.01, [i])[0] for i in range(3)])
+        trainer.close()
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+
+
 CODE = """
     import json, sys
     from pathlib import Path
