@@ -239,8 +239,10 @@ class Bench:
         }
         measure = next((m for m in ("accuracy", "iou") if m in clock.rows[-1]), "loss")
         found |= {"measure": measure, measure: clock.rows[-1][measure]}
-        times = [r["seconds"] for r in clock.rows if r[measure] >= (target or 0)]
-        reached = times[0] if target is not None and times else None
+        if measure == "loss":  # a target is a share that is reached from below
+            target = None
+        times = (r["seconds"] for r in clock.rows if r[measure] >= (target or 0))
+        reached = None if target is None else next(times, None)
         return found | {"target": target, "seconds_to_target": reached}
 
     def _gradient_norms(self, model: Any) -> dict[str, float]:

@@ -110,15 +110,16 @@ def stores_channels_last(model: nn.Module) -> bool:
     )
 
 
-def compiled(call: Any) -> Any:
+def compiled(call: Any, strict: bool = False) -> Any:
     """Return torch.compile's form of a model, made anew for each shape of its inputs.
 
-    Beyond its limit of shapes PyTorch would go on without compiling, and not say so.
+    Beyond 64 shapes PyTorch goes on without compiling; `strict` makes that an error in
+    this process, so that nobody takes times for what they are not.
     """
     import torch._dynamo.config as dynamo
 
     dynamo.recompile_limit = max(dynamo.recompile_limit, 64)
-    dynamo.fail_on_recompile_limit_hit = True
+    dynamo.fail_on_recompile_limit_hit |= strict
     # Inductor's LSTM for the CPU does not take ours (github.com/pytorch/pytorch, issue
     # 158007): the fused kernel is called as it stands.
     torch._dynamo.disallow_in_graph([torch.lstm, torch._VF.lstm])

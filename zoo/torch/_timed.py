@@ -76,7 +76,7 @@ def inference(
     model.eval()
     last = stores_channels_last(model)
     xs = [_native(x, model, last) for x in inputs]
-    run: Any = compiled(model) if compile else model
+    run: Any = compiled(model, strict=True) if compile else model
     device = xs[0].device
 
     def call() -> Tensor:
