@@ -122,7 +122,8 @@ def compiled(call: Any, strict: bool = False) -> Any:
     dynamo.fail_on_recompile_limit_hit |= strict
     # Inductor's LSTM for the CPU does not take ours (github.com/pytorch/pytorch, issue
     # 158007): the fused kernel is called as it stands.
-    torch._dynamo.disallow_in_graph([torch.lstm, torch._VF.lstm])
+    for lstm in (torch.lstm, torch._VF.lstm):
+        torch._dynamo.disallow_in_graph(lstm)
     return torch.compile(call, dynamic=False)
 
 
