@@ -185,6 +185,20 @@ def test_a_process_tells_errors_and_deaths_apart():
         worker.close()
 
 
+def test_keras_on_jax_is_a_column_proven_in_float32(tmp_path):
+    entry = Entry("cnn", changes={"widths": (4, 6), "image_size": 8, "pools": 1})
+    columns = plan.columns(["torch", "tf:on_jax"])
+    what = Plan(entries=(entry,), columns=columns, **QUICK)
+    study = driver.compare(what, tmp_path)
+    assert all(r["status"] == "ok" for r in study.rows)
+    keras = next(r for r in study.rows if r["row"] == "cell" and r["backend"] == "tf")
+    assert keras["settings"]["engine"] == "Keras on jax"
+    rungs = keras["parity"]["rungs"]
+    assert [r["dtype"] for r in rungs] == ["float32"] * 4
+    peaks = [r["peak_bytes"] for r in study.rows if r["row"] == "timing"]
+    assert max(peaks) < 700 * 2**20  # TensorFlow is not loaded
+
+
 @pytest.mark.parametrize(
     "words, message",
     [

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from zoo import statistics
-from zoo.errors import ConfigError, FileError, UnknownNameError
+from zoo.errors import ConfigError, FileError, MissingBackendError, UnknownNameError
 from zoo.recipe import Recipe
 from zoo.study import driver, plan, proof, results, table
 from zoo.study.engine import Failed, Lost, Moved
@@ -272,7 +272,8 @@ class Fake:
                 "settings": {},
                 "host": {"id": "abc", "cores": 2},
             },
-            "build": {"build_s": 0.1, "parameters": 22, "file_bytes": 300},
+            "build": {"build_s": 0.1, "parameters": 22},
+            "file": {"file_bytes": 300},
             "matmul": {"gflops": 100.0},
             "first": {"first_s": 1.0, "call_s": 0.01 * pace, "peak_bytes": 2**28},
             "burst": {"seconds": 0.01 * pace * (1 + 0.01 * len(engine.asked) % 0.02)},
@@ -450,6 +451,16 @@ def test_two_studies_do_not_share_a_folder(tmp_path):
         pytest.raises(FileError, match="another zoo compare is writing"),
     ):
         _compare(tmp_path, Cells())
+
+
+def test_a_framework_that_is_missing_is_told_before_anything_begins(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(driver, "installed", lambda backend: backend != "jax")
+    for columns in (["torch", "jax"], ["torch", "tf:on_jax"]):
+        with pytest.raises(MissingBackendError, match="needs backend 'jax'"):
+            _compare(tmp_path, Cells(), columns=plan.columns(columns))
+    assert not (tmp_path / "study").exists()
 
 
 def test_a_full_disk_keeps_what_is_finished(tmp_path, monkeypatch):

@@ -109,6 +109,8 @@ class Group:
                 for what in WHATS:
                     for batch in self.plan.batch_sizes:
                         self._time(what, batch)
+            for cell in self._living():
+                self._weigh(cell)
             if self.plan.train:
                 for cell in self._living():
                     self._train(cell)
@@ -349,6 +351,12 @@ class Group:
                 "ratio_high": ratio.high,
                 "verdict": "baseline" if is_base else verdict(ratio),
             }
+
+    def _weigh(self, cell: Cell) -> None:
+        try:
+            self.heads[cell.title] |= _again(lambda: self._ask(cell, "file"))
+        except (Lost, Failed) as error:
+            self._fail(cell, error)
 
     # training
 

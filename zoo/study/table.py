@@ -121,22 +121,19 @@ def sentences(study: Study) -> list[str]:
     """Return the study in words; nobody wins where noise hides the difference."""
     told = []
     heads = [row for row in study.rows if row["row"] == "cell"]
-    parities = [row["parity"] for row in heads if row.get("parity")]
-    judged = [p for p in parities if p["ok"] is not None]
-    proven = sum(p["ok"] for p in judged)
+    judged = [r for r in heads if (r.get("parity") or {}).get("ok") is not None]
+    proven = [r for r in judged if r["parity"]["ok"]]
     if judged:
-        worst = max(
-            (
-                r["error"]
-                for p in judged
-                for r in p["rungs"]
-                if p["ok"] and r["dtype"] == "float64" and r["error"] is not None
-            ),
-            default=0.0,
-        )
+        errors = [
+            rung["error"]
+            for r in proven
+            for rung in r["parity"]["rungs"]
+            if rung["dtype"] == "float64"
+            and r["parity"]["reference"] != f"{r['backend']}:{r['mode']}"
+        ]
         told.append(
-            f"{proven} of {len(heads)} cells are proven the same network as their"
-            f" twins, to {worst:.0e} in float64."
+            f"{len(proven)} of {len(heads)} cells are proven the same network as their"
+            f" twins{f', to {max(errors):.0e} in float64' if errors else ''}."
         )
     for what in WHATS:
         rows = [
