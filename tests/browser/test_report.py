@@ -33,6 +33,8 @@ CHARTS = (
     "share-of-peak",
     "memory",
     "loss-curves",
+    "networks",
+    "gradients",
     "learning",
     "time-to-target",
     "final-scores",

@@ -109,17 +109,19 @@ def gradients(view: View, styles: Styles) -> Figures:
     found: Figures = []
     for preset in view.presets:
         runs = {c: rows[0] for c, rows in _runs(view, preset).items()}
-        drawn, values, most = [], [], 0
+        drawn, values = [], []
+        first = next(iter(runs.values()), {})
+        order = list(mapping(first.get("gradient_norms")))  # the same for all
         for i, (column, row) in enumerate(runs.items()):
             norms = mapping(row.get("gradient_norms"))
             kept = [
                 (place, name, v)
-                for place, name in enumerate(norms, 1)
+                for place, name in enumerate(order, 1)
                 if (v := number_of(norms, name)) and v > 0
             ]
             if len(kept) < 2:  # all but one are 0, or were not measured
                 continue
-            style, most = styles[column], max(most, len(norms))
+            style = styles[column]
             points = [(float(place), v, None, None) for place, _, v in kept]
             tips = [f"{style.title}, {name}: {v:.2g}" for _, name, v in kept]
             width = 1.4 + 5 * (1 - (i + 1) / len(runs))
@@ -128,7 +130,7 @@ def gradients(view: View, styles: Styles) -> Figures:
         if drawn:
             title = f"{preset}: norm of each matrix's gradient before training"
             y = Axis(min(values), max(values), 0, 1, log=max(values) > 5 * min(values))
-            x = Axis(1.0, float(most), 0, 1)
+            x = Axis(1.0, float(len(order)), 0, 1)
             names = ("layer, from the input", "norm of the gradient")
             found.append((title, lines(title, drawn, x, y, names)))
     return found
