@@ -80,8 +80,8 @@ _CHARTS: tuple[tuple[str, str, str, Draw, str], ...] = (
     (
         "networks",
         "How do the networks of this study compare?",
-        "Loss of each network of the study, in one framework: the others' curves lie on"
-        " it, as the section before shows. Means of some steps each.",
+        "Loss of each network of the study, all of them in the first framework. Means"
+        " of some steps each.",
         training.networks,
         "",
     ),
