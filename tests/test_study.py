@@ -72,6 +72,11 @@ def test_columns_know_modes():
         ({"batch_sizes": (0,)}, "batch_sizes must be integers from 1"),
         ({"batch_sizes": ()}, "nothing to do"),
         ({"rounds": 2}, "rounds must be at least 5"),
+        ({"proof": ("float32",)}, "proof must be float64"),
+        (
+            {"proof": ("float64",), "columns": plan.columns(["torch", "tf:on_jax"])},
+            "tf:on_jax computes in float32 alone",
+        ),
         ({"rounds": 6.5}, "rounds must be int"),
         ({"seconds": "3"}, "seconds must be int or float"),
         ({"seconds": -1}, "seconds must be positive"),
@@ -335,6 +340,16 @@ def test_a_cell_that_is_another_network_is_not_timed(tmp_path):
     assert not _times(study, "tf")
     assert not [do for b, do, _ in engine.asked if b == "tf" and do == "first"]
     assert _times(study, "jax")[0]["verdict"] == "faster"
+
+
+def test_float64_alone_proves_too(tmp_path):
+    engine = Cells()
+    engine.spoilt = "tf"
+    study = _compare(tmp_path, engine, proof=("float64",))
+    heads = [r for r in study.rows if r["row"] == "cell"]
+    assert [h["status"] for h in heads] == ["ok", "differs", "ok"]
+    assert {r["dtype"] for h in heads for r in h["parity"]["rungs"]} == {"float64"}
+    assert {a["dtype"] for _, do, a in engine.asked if do == "prove"} == {"float64"}
 
 
 def test_a_lost_worker_is_started_anew_and_nothing_else_is_lost(tmp_path):

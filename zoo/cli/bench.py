@@ -51,7 +51,7 @@ def command(
         for name in dict.fromkeys(names)
     )
     found: dict[str, Any] = {"batch_sizes": (1, 32), **_study.changes(options)}
-    what = plan.Plan(entries=entries, prove=False, name="bench", **found)
+    what = plan.Plan(entries=entries, proof=(), name="bench", **found)
     total = len(what.groups())
     with (
         tempfile.TemporaryDirectory() as folder,

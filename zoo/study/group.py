@@ -98,7 +98,7 @@ class Group:
 
     def run(self) -> None:
         """Prove, time and train; what fails is told in the rows, and left alone."""
-        if self.plan.prove:
+        if self.plan.proof:
             self._prove()
         with ExitStack() as stack:
             stack.callback(self._close_all)
@@ -146,7 +146,7 @@ class Group:
         for seed in range(proof.REDRAWS):
             self.say("proving that all columns are the same network")
             doubles, singles = self._proofs(exact, seed)
-            if len(singles) < 2 or not doubles:
+            if len({*doubles, *singles}) < 2 or not doubles:
                 self._unproven("nothing to compare with: the others failed", again=True)
                 return
             reference = next(c for c in exact if c.title in doubles)
@@ -184,12 +184,14 @@ class Group:
         singles: dict[str, Arrays] = {}
 
         def one(cell: Cell) -> None:
+            kinds = [d for d in self.plan.proof if d == "float32" or cell in exact]
             try:
-                singles[cell.title], double = _again(lambda: self._proof(cell, seed))
-                if double is not None:
-                    doubles[cell.title] = double
+                found = _again(lambda: self._proof(cell, seed, kinds))
             except (Lost, Failed) as error:
                 self._fail(cell, error)
+                return
+            for kind, arrays in found.items():
+                (doubles if kind == "float64" else singles)[cell.title] = arrays
 
         pool = ThreadPoolExecutor(max(1, self.plan.threads))
         try:
@@ -202,15 +204,12 @@ class Group:
         pool.shutdown()
         return doubles, singles
 
-    def _proof(self, cell: Cell, seed: int) -> tuple[Arrays, Arrays | None]:
+    def _proof(self, cell: Cell, seed: int, kinds: Sequence[str]) -> dict[str, Arrays]:
         worker = self._worker(cell)
         self._provers.append(worker)
         try:
             worker.ask("begin")
-            single = worker.ask("prove", dtype="float32", inputs_seed=seed)
-            if not modes.find(*cell.column).exact:
-                return single, None
-            return single, worker.ask("prove", dtype="float64", inputs_seed=seed)
+            return {k: worker.ask("prove", dtype=k, inputs_seed=seed) for k in kinds}
         finally:
             worker.close()
 

@@ -164,7 +164,9 @@ class Plan:
             at least five.
         threads: of each cell; 0: all cores that this process may use.
         device: of each cell, as in `build`; on "cpu" no accelerator is seen.
-        prove: no cell is timed that is not proven the same network.
+        proof: in which types no cell is timed that is not proven the same network;
+            none: not at all. float64 alone is for networks so deep that float32's
+            rounding drowns their gradients.
         name, description: of the study.
     """
 
@@ -179,12 +181,13 @@ class Plan:
     seconds: float = 10.0
     threads: int = 0
     device: str = "cpu"
-    prove: bool = True
+    proof: tuple[str, ...] = ("float64", "float32")
     name: str = "study"
     description: str = ""
 
     def __post_init__(self) -> None:
         self._check_types()
+        self._check_proof()
         if not self.entries or not self.columns or not self.seeds:
             raise ConfigError("a study needs at least one preset, backend and seed.")
         labels = [e.label for e in self.entries]
@@ -214,6 +217,18 @@ class Plan:
             if self.train and entry.data is None:
                 raise ConfigError(f"{entry.label} has no data to train on.")
             _ = entry.config  # or the error that no such network exists
+
+    def _check_proof(self) -> None:
+        if self.proof not in ((), ("float64",), ("float64", "float32")):
+            raise ConfigError(
+                "proof must be float64, or float64 and float32, or nothing; got"
+                f" {self.proof}."
+            )
+        for column in self.columns:
+            if self.proof == ("float64",) and not modes.find(*column).exact:
+                raise ConfigError(
+                    f"{column} computes in float32 alone: add float32 to proof."
+                )
 
     def _check_types(self) -> None:
         wanted: dict[str, tuple[type, ...]] = {
@@ -265,7 +280,7 @@ class Plan:
             "threads": self.threads,
             "device": self.device,
             "environment": {k: os.environ[k] for k in _SEEN if k in os.environ},
-            "prove": self.prove,
+            "proof": self.proof,
             "machine": machine,
             "versions": versions(),
             "source": source(),
@@ -288,7 +303,7 @@ def _json(recipe: Recipe) -> dict[str, Any]:
 
 _STUDY = (
     "name", "description", "seeds", "batch_sizes", "train", "target", "baseline",
-    "rounds", "seconds", "threads", "device",
+    "rounds", "seconds", "threads", "device", "proof",
 )  # fmt: skip
 _ENTRY = ("preset", "label", "set", "data", "recipe")
 _TOP = (*_STUDY, "backends", "data", "recipe", "entry")
@@ -322,7 +337,7 @@ def _plan(told: dict[str, Any], changes: dict[str, Any], stem: str) -> Plan:
         raise ConfigError("a study file needs at least one [[entry]] with a preset.")
     common = told.get("recipe", {})
     values: dict[str, Any] = {k: told[k] for k in _STUDY if k in told}
-    for name in ("seeds", "batch_sizes"):
+    for name in ("seeds", "batch_sizes", "proof"):
         if name in values:
             values[name] = tuple(values[name])
     if "seed" in common:
