@@ -141,6 +141,7 @@ def test_the_studies_of_the_house_can_be_read():
         ("[[entry]]\npreset = 'unet'\nrecipe = {lr = 'a'}", "lr"),
         ("baseline = 'tf:all'\n[[entry]]\npreset='unet'", "one column is wanted"),
         ("recipe = {seed = 1}\n[[entry]]\npreset='unet'", "seeds are the study's"),
+        ("[[entry]]\npreset='unet'\nrecipe = {seed = 1}", "seeds are the study's"),
         ("[[entry]]\npreset = 'unet'\nlabel = 20", "label must be text"),
         ("batch_sizes = 3\n[[entry]]\npreset='unet'", "wrong.toml: "),
     ],
@@ -190,6 +191,21 @@ def test_float32_is_judged_by_the_best_column():
     odd = [r for r in proof.judge("a", doubles, singles)["b"] if not r["ok"]]
     assert {r["name"] for r in odd} >= {"forward", "update", "buffers"}
     assert all(r["dtype"] == "float32" for r in odd)
+
+
+def test_inputs_are_drawn_anew_where_all_columns_flipped():
+    """The best column is 5e-3 off itself: its bound would let anything pass."""
+    doubles = {"a": _computed(), "b": _computed()}
+    name = "update/a.weight"
+    singles = {k: _computed(1e-7) for k in doubles}
+    assert not proof.flipped(proof.judge("a", doubles, singles))
+    for arrays in singles.values():
+        arrays[name] = arrays[name] * (1 + 5e-3)
+    rungs = proof.judge("a", doubles, singles)
+    assert all(r["ok"] for rows in rungs.values() for r in rows)
+    assert proof.flipped(rungs)
+    singles["b"]["forward"] = singles["b"]["forward"] * 1.01  # and this is no flip
+    assert not proof.flipped(proof.judge("a", doubles, singles))
 
 
 def test_a_bias_that_the_loss_does_not_see_may_round_as_it_likes():

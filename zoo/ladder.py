@@ -12,7 +12,17 @@ from .configs._base import Config
 from .divergence import Subject, first_flip, locate
 from .errors import ZooError
 from .initializers import initial_state
-from .measure import FLOAT64, SHORT, Error, Results, calibrate, compare, worst
+from .measure import (
+    FLIPPED,
+    FLOAT64,
+    REDRAWS,
+    SHORT,
+    Error,
+    Results,
+    calibrate,
+    compare,
+    worst,
+)
 from .models import Inputs, as_inputs, example_targets
 from .registry import backend_of, room
 from .report import Divergence, Report, Rung
@@ -33,8 +43,6 @@ _NUMERIC = RUNGS[RUNGS.index("forward") :]
 TRAIN = RUNGS[RUNGS.index("forward (train)") :]
 DTYPES = ("float64", "float32")
 _FLOAT32_CAUSE = "float32 alone: float64 agrees, so it is an operator's precision"
-_FLIPPED = 1e-3  # a float32 gradient this far off holds a flipped unit, in all rooms
-_REDRAWS = 8  # inputs tried until no ReLU or max-pool unit flips in float32
 
 
 class Ladder:
@@ -271,8 +279,8 @@ class Ladder:
         Where the best room flipped too, the bound says nothing: that is redrawn alike.
         """
         note = ""
-        for seed in range(self.seed + 1, self.seed + 1 + _REDRAWS):
-            limit = min(bound, _FLIPPED)
+        for seed in range(self.seed + 1, self.seed + 1 + REDRAWS):
+            limit = min(bound, FLIPPED)
             failing = [k for k, e in errors.items() if e.error > limit]
             if not failing:
                 break
@@ -280,8 +288,8 @@ class Ladder:
             flips = [self._flips(k, models[k], seed - 1) for k in failing]
             if not all(flips):
                 break
-            if seed == self.seed + _REDRAWS:
-                note = f"units still flip (at {flips[0]}) after {_REDRAWS} inputs"
+            if seed == self.seed + REDRAWS:
+                note = f"units still flip (at {flips[0]}) after {REDRAWS} inputs"
                 break
             note = f"flipped units at {flips[0]} for input seed {seed - 1}; drew anew"
             doubles = self._doubles(models, seed)

@@ -13,6 +13,8 @@ FLOAT64 = 1e-10  # of scale
 EPS32 = float(np.finfo(np.float32).eps)
 FACTOR32 = 16  # times the best room's own float32 error; correct twins reach 7.5
 FLOOR = 1e-3  # of the rung's largest tensor: no tensor's scale is smaller
+FLIPPED = 1e-3  # a float32 gradient this far off holds a flipped unit, in all rooms
+REDRAWS = 8  # inputs tried until no ReLU or max-pool unit flips in float32
 CEILING32 = 1e-2  # however badly the best room does
 
 SHORT = "without the optional inputs"

@@ -81,7 +81,7 @@ def command(
         where.close()
     folder = results.Folder(out)
     text = page.render([study])
-    atomically(folder.report, lambda path: path.write_text(text))
+    atomically(folder.report, lambda path: path.write_text(text, encoding="utf-8"))
     odd = table.problems(study)
     if as_json:
         told = {"ok": not odd, "report": str(folder.report), "problems": odd}

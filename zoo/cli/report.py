@@ -42,16 +42,14 @@ def command(
         for note in notes:
             click.echo(f"zoo: {note}", err=True)
     names = [study.label for study in studies]
-    for i, study in enumerate(
-        studies
-    ):  # of two with one name: by their machine or place
+    for i, study in enumerate(studies):  # two may have one name
         if names.count(study.label) > 1:
             studies[i] = study._replace(label=f"{study.label} ({paths[i]})")
     if out is None:
         one = paths[0] if paths[0].is_dir() else paths[0].parent
         out = one / "report.html" if len(paths) == 1 else Path("report.html")
     text = page.render_diff(*studies) if diff else page.render(studies)
-    atomically(out, lambda temporary: temporary.write_text(text))
+    atomically(out, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     if as_json:
         rows = [row for study in studies for row in study.rows]
         click.echo(json.dumps({"report": str(out), "rows": rows}))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from .. import __version__, modes
 from ..errors import MissingBackendError, ZooError
 from ..registry import installed
-from .engine import Engine, Local, Moved
+from .engine import Engine, Local, Lost, Moved
 from .group import Group
 from .place import host, source, versions
 from .plan import Cell, Column, Plan
@@ -179,4 +179,8 @@ def _measured(
             return group
         except Moved as why:
             say(f"{why}; all of it begins anew on another")
+        except Lost as why:  # there is no other
+            raise ZooError(
+                f"{cells[0].title}: {why}; the same command goes on."
+            ) from None
     raise ZooError(f"{cells[0].title}: moved {_MOVES} times and never ended.")

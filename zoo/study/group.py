@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from .. import modes
 from ..arithmetic import multiply_adds
+from ..measure import REDRAWS
 from ..registry import config_key
 from ..statistics import median, paired_ratio, spread, verdict
 from . import proof
@@ -143,7 +144,7 @@ class Group:
             why = "one column alone" if exact else "no column computes in float64"
             self._unproven(f"nothing to compare with: {why}")
             return
-        for seed in range(proof.REDRAWS):
+        for seed in range(REDRAWS):
             self.say("proving that all columns are the same network")
             doubles, singles = self._proofs(exact, seed)
             if len({*doubles, *singles}) < 2 or not doubles:

@@ -340,8 +340,6 @@ def _plan(told: dict[str, Any], changes: dict[str, Any], stem: str) -> Plan:
     for name in ("seeds", "batch_sizes", "proof"):
         if name in values:
             values[name] = tuple(values[name])
-    if "seed" in common:
-        raise ConfigError("seeds are the study's: give seeds = […] beside the recipe.")
     if "baseline" in values:
         values["baseline"] = one_column(values["baseline"])
     values["columns"] = columns(told.get("backends", ROOMS))
@@ -354,12 +352,15 @@ def _entry(told: dict[str, Any], data: str | None, common: dict[str, Any]) -> En
     _known(told, _ENTRY)
     if "preset" not in told:
         raise ConfigError("each [[entry]] needs a preset.")
+    recipe = {**common, **told.get("recipe", {})}
+    if "seed" in recipe:
+        raise ConfigError("seeds are the study's: give seeds = […] beside the recipe.")
     return Entry(
         preset=told["preset"],
         label=told.get("label", ""),
         changes=told.get("set", {}),
         data=told.get("data", data),
-        recipe=Recipe().override(**_tuples({**common, **told.get("recipe", {})})),
+        recipe=Recipe().override(**_tuples(recipe)),
     )
 
 
