@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, Self
 
 from rich.table import Table
 
-from .paired import Paired
+from zoo.study.place import host, versions
 
-PACKAGES = ("torch", "tensorflow", "keras", "jax", "flax", "numpy")
+from .paired import Paired
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,31 +98,9 @@ CAPTION = (
 
 def machine() -> dict[str, Any]:
     """Return where and on which versions the numbers were measured."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return {
-        "platform": platform.platform(),
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "python": platform.python_version(),
-        "versions": versions,
-    }
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo") as lines:
-            names = [v for v in lines if v.startswith("model name")]
-        return names[0].partition(":")[2].strip()
-    except (OSError, IndexError):
-        return platform.processor()
+    found = {k: v for k, v in host().items() if k != "id"}
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    return found | {"load": load, "versions": versions()}
 
 
 def document(rows: Iterable[Row], **mode: bool) -> dict[str, Any]:
