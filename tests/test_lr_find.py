@@ -44,8 +44,9 @@ def test_it_is_the_run_that_fit_makes_with_such_rates():
     factor = 2 ** (20 / 19)
     rising = recipe.override(steps=20, lr=0.01, schedule="exponential", gamma=factor)
     history = fit(again, "digits", rising)
-    np.testing.assert_allclose(found.rates, rising.curve(20), rtol=1e-12)
-    assert np.array_equal(found.losses, history.losses)
+    assert np.array_equal(found.rates, rising.curve(20))  # or the runs may differ
+    np.testing.assert_allclose(found.rates, np.geomspace(0.01, 0.02, 20), rtol=1e-12)
+    np.testing.assert_allclose(found.losses, history.losses, rtol=1e-12)
 
 
 def test_it_stops_where_the_loss_has_risen():

@@ -71,9 +71,7 @@ def lr_find(
         raise ConfigError(f"low must be positive, and below high; got {low}, {high}.")
     if type(steps) is not int or steps < LEAST:
         raise ConfigError(f"steps must be at least {LEAST}; got {steps!r}.")
-    recipe = (recipe or Recipe()).override(
-        schedule="constant", epochs=None, steps=steps, patience=None
-    )
+    recipe = _rising(recipe or Recipe(), low, high, steps)
     loss = loss_of(model, recipe)
     dataset = as_dataset(data, model.config, recipe, loss)
     check_recipe(model, recipe)
@@ -89,7 +87,6 @@ def lr_find(
         keep=1,
         compile=False,
     )
-    loop.rates = np.geomspace(low, high, steps)
     loop.callbacks = [watch]
     try:
         loop.run(None)
@@ -107,6 +104,20 @@ def lr_find(
     at = int(slope.argmin())
     suggestion = float(loop.rates[at]) if slope[at] < 0 else None
     return LRFinding(loop.rates[: len(losses)], losses, smoothed, suggestion)
+
+
+def _rising(recipe: Recipe, low: float, high: float, steps: int) -> Recipe:
+    """Return a recipe whose rate rises from low to high by a constant factor."""
+    return recipe.override(
+        lr=low,
+        schedule="exponential",
+        gamma=(high / low) ** (steps / (steps - 1)),  # over all steps, and one more
+        decay_every=None,
+        min_lr=0.0,
+        epochs=None,
+        steps=steps,
+        patience=None,
+    )
 
 
 class _Rise(Loop):
