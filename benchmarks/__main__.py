@@ -21,7 +21,7 @@ Job = tuple[str, Callable[[], Iterable[Row]]]
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(NAMES), metavar="[NAME]...")
-@click.option("--backend", type=click.Choice(BACKENDS), help="One room only.")
+@click.option("--backend", type=click.Choice(BACKENDS), help="One backend only.")
 @click.option("--json", "path", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--quick", is_flag=True, help="Tiny sizes: tries the harness itself.")
 @click.option("--cpu", is_flag=True, help="CPU time on one core: a busy machine.")

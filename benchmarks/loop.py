@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 import zoo
-from zoo.data import order
-from zoo.datasets import Dataset, from_arrays, load
+from zoo.data import Dataset, from_arrays, load
+from zoo.spec.draws import order
 
 from .fresh import ChildError, run_module
 from .paired import Paired
@@ -138,8 +138,8 @@ def keep_memory() -> None:
 
 if __name__ == "__main__":
     keep_memory()
-    preset, room, *flags = sys.argv[1:]
+    preset, backend, *flags = sys.argv[1:]
     how = Mode(**dict.fromkeys(flags, True))
     if how.cpu:  # before a framework counts the cores
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    print(json.dumps([asdict(row) for row in measure(preset, room, how)]))
+    print(json.dumps([asdict(row) for row in measure(preset, backend, how)]))

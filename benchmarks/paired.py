@@ -14,7 +14,7 @@ from time import perf_counter, process_time
 
 import numpy as np
 
-from zoo.statistics import median
+from zoo.study.intervals import median
 
 
 @dataclass(frozen=True)

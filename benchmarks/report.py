@@ -9,7 +9,8 @@ from typing import Any, Literal, Self
 
 from rich.table import Table
 
-from zoo.study.place import host, versions
+from zoo.study.machine import host
+from zoo.version import versions
 
 from .paired import Paired
 
@@ -69,7 +70,7 @@ def table(rows: Iterable[Row]) -> Table:
     """Return the rows as a table that fits 80 columns."""
     out = Table(caption=CAPTION, box=None, pad_edge=False, padding=(0, 1, 0, 0))
     out.add_column("what", no_wrap=True)
-    out.add_column("room")
+    out.add_column("backend")
     for heading in ("zoo ms", "peer ms", "ratio", "95 %", "target"):
         out.add_column(heading, justify="right", no_wrap=True)
     out.add_column("verdict")

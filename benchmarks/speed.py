@@ -1,6 +1,6 @@
-"""Forward and training steps of five models in each room against a plain peer.
+"""Forward and training steps of five models in each backend against a plain peer.
 
-Each model runs in a fresh process of its own per room, so that the frameworks do not
+Each model runs in a fresh process of its own per backend, so that the frameworks do not
 fight for threads; zoo and peer take turns inside it. float32; a training step is
 forward, loss and gradients, without an optimizer.
 """
@@ -112,8 +112,8 @@ def rows(name: str, backend: str, mode: Mode) -> list[Row]:
 
 
 if __name__ == "__main__":
-    preset, room, *flags = sys.argv[1:]
+    preset, backend, *flags = sys.argv[1:]
     how = Mode(**dict.fromkeys(flags, True))
     if how.cpu:  # before a framework counts the cores
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    print(json.dumps([asdict(row) for row in measure(preset, room, how)]))
+    print(json.dumps([asdict(row) for row in measure(preset, backend, how)]))

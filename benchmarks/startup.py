@@ -57,7 +57,7 @@ def cpu_rows(quick: bool) -> Iterator[Row]:
 
 
 def model_rows(source: str | None, backend: str, quick: bool) -> list[Row]:
-    """`build` in a room, or `convert` from another, against an unfilled build."""
+    """`build` in a backend, or `convert` from another, against an unfilled build."""
     row: dict[str, Any] = {
         "name": PRESET,
         "backend": backend,

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax import Array
 
 import zoo
-from zoo.batches import Batches
-from zoo.datasets import load
+from zoo.data import load
+from zoo.data.batches import Batches
 
 LR = 0.125  # a power of two is the same number in every precision
 

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 import zoo
-from zoo.batches import Batches
-from zoo.datasets import load
+from zoo.data import load
+from zoo.data.batches import Batches
 
 LR = 0.125  # a power of two is the same number in every precision
 

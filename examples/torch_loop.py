@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 
 import zoo
-from zoo.batches import Batches
-from zoo.datasets import load
+from zoo.data import load
+from zoo.data.batches import Batches
 
 LR = 0.125  # a power of two is the same number in every precision
 

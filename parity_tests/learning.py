@@ -1,11 +1,11 @@
-"""What the zoo must learn on real data, in every room, from the same seed."""
+"""What the zoo must learn on real data, in every backend, from the same seed."""
 
 from typing import NamedTuple
 
 import zoo
-from zoo import datasets
-from zoo.datasets import text
-from zoo.recipe import Recipe
+from zoo import data as datasets
+from zoo.data import text
+from zoo.spec.recipe import Recipe
 
 
 def bigram_entropy():

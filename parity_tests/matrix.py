@@ -7,8 +7,8 @@ from itertools import combinations, product
 from typing import NamedTuple
 
 import zoo
-from zoo.recipe import OPTIMIZERS, Recipe
-from zoo.report import Report
+from zoo.parity.report import Report
+from zoo.spec.recipe import OPTIMIZERS, Recipe
 
 STEPS = 200
 MODELS = {

@@ -4,7 +4,7 @@
 
 float64: the worst error of any loss, weight, buffer and optimizer slot, relative to its
 scale, of optimizer x schedule x clipping x model over 200 steps, of every kind of model
-over 50, each also resumed half-way in every other room. float32: how far the losses
+over 50, each also resumed half-way in every other backend. float32: how far the losses
 drift apart, which is a measurement, not a test. And what is learned on real data.
 """
 
@@ -12,7 +12,6 @@ import datetime
 import json
 import platform
 import sys
-from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
 
@@ -22,13 +21,14 @@ import zoo
 from parity_tests.learning import TASKS, bigram_entropy
 from parity_tests.matrix import CELLS, MODELS, STEPS
 from tests.representatives import REPRESENTATIVES
-from zoo import plot, trajectory
-from zoo.recipe import Recipe
-from zoo.registry import ROOMS, TITLES
-from zoo.weights import atomically
+from zoo.files.atomic import atomically
+from zoo.parity import trajectory
+from zoo.registry import BACKENDS, TITLES
+from zoo.spec.recipe import Recipe
+from zoo.training import plots
+from zoo.version import versions
 
 DOCS = Path(__file__).parent.parent / "docs"
-PACKAGES = ("torch", "tensorflow", "keras", "jax", "flax", "optax", "numpy")
 MARKS = (10, 50, 200)
 DRIFT = {
     "mlp": MODELS["mlp"],
@@ -43,7 +43,9 @@ DRIFT = {
 
 def figures(report):
     """Return {rung: worst error} of a report, and whether all is well."""
-    names = dict.fromkeys(r.name for r in report.rungs if r.name in trajectory.RUNGS)
+    names = dict.fromkeys(
+        r.name for r in report.rungs if r.name in trajectory.TRAINING_RUNGS
+    )
     found = {name: report.worst(name, "float64") for name in names}
     return {"ok": report.ok, **found}
 
@@ -54,7 +56,7 @@ def drift(config):
     found = []
     for seed in (0, 1, 2):
         runs = trajectory.losses(
-            config, ROOMS, recipe=recipe, steps=MARKS[-1], seed=seed
+            config, BACKENDS, recipe=recipe, steps=MARKS[-1], seed=seed
         )
         pairs = combinations(runs.values(), 2)
         found.append(np.max([np.abs(a - b) for a, b in pairs], axis=0))
@@ -63,23 +65,23 @@ def drift(config):
 
 
 def learned(name):
-    """Train a task in every room; draw its curves; return what it reached."""
+    """Train a task in every backend; draw its curves; return what it reached."""
     task = TASKS[name]
-    runs = {room: task.run(room) for room in ROOMS}
-    curves = {room: history.losses for room, history in runs.items()}
+    runs = {backend: task.run(backend) for backend in BACKENDS}
+    curves = {backend: history.losses for backend, history in runs.items()}
     title = f"{name} on {task.data}"
-    plot.losses(curves, DOCS / f"learning-{name}.svg", title)
+    plots.losses(curves, DOCS / f"learning-{name}.svg", title)
     return {
         "data": task.data,
         "measure": task.measure,
         "goal": task.goal or bigram_entropy(),
         "steps": len(runs["torch"].losses),
         **{
-            room: {
+            backend: {
                 "value": history.evaluations[-1][task.measure],
                 "seconds": round(history.seconds, 1),
             }
-            for room, history in runs.items()
+            for backend, history in runs.items()
         },
     }
 
@@ -92,7 +94,7 @@ def main():
     proof = {
         "date": datetime.date.today().isoformat(),
         "python": platform.python_version(),
-        "versions": {"zoo": zoo.__version__} | {p: version(p) for p in PACKAGES},
+        "versions": {"zoo": zoo.__version__, **versions()},
         "steps": STEPS,
         "optimizers": {},
         "families": {},
@@ -124,10 +126,10 @@ def main():
     kinds = ("optimizers", "families")
     bad = [n for kind in kinds for n, found in proof[kind].items() if not found["ok"]]
     bad += [
-        f"{name} in {room}"
+        f"{name} in {backend}"
         for name, found in proof["learning"].items()
-        for room in ROOMS
-        if not TASKS[name].reached(found[room]["value"])
+        for backend in BACKENDS
+        if not TASKS[name].reached(found[backend]["value"])
     ]
     print(f"not proven: {', '.join(bad)}" if bad else "all proven")
     sys.exit(bool(bad))
@@ -159,7 +161,7 @@ def page(proof):
         parts = name.split("-")
         groups.setdefault((parts[0], parts[-2]), []).append(found)
     for (optimizer, clipping), found in groups.items():
-        worst = [max(f[rung] for f in found) for rung in trajectory.RUNGS]
+        worst = [max(f[rung] for f in found) for rung in trajectory.TRAINING_RUNGS]
         cells = " | ".join(f"{w:.0e}" for w in worst)
         lines.append(f"| {optimizer} | {clipping} | {cells} |")
     lines += [
@@ -173,7 +175,7 @@ def page(proof):
         "|---|---|---|---|",
     ]
     for name, found in proof["families"].items():
-        cells = " | ".join(f"{found[rung]:.0e}" for rung in trajectory.RUNGS)
+        cells = " | ".join(f"{found[rung]:.0e}" for rung in trajectory.TRAINING_RUNGS)
         lines.append(f"| {name} | {cells} |")
     lines += [
         "",
@@ -198,15 +200,15 @@ def page(proof):
         " machine did then.",
         "",
         "| model | data | steps | goal | "
-        + " | ".join(TITLES[r] for r in ROOMS)
+        + " | ".join(TITLES[r] for r in BACKENDS)
         + " |",
-        "|---|---|---|---|" + "---|" * len(ROOMS),
+        "|---|---|---|---|" + "---|" * len(BACKENDS),
     ]
     for name, found in proof["learning"].items():
         sign = "<" if found["measure"] == "loss" else "≥"
         goal = f"{found['measure']} {sign} {found['goal']:.3g}"
         cells = " | ".join(
-            f"{found[r]['value']:.4f} ({found[r]['seconds']:.0f} s)" for r in ROOMS
+            f"{found[r]['value']:.4f} ({found[r]['seconds']:.0f} s)" for r in BACKENDS
         )
         row = f"| {name} | {found['data']} | {found['steps']} | {goal} | {cells} |"
         lines.append(row)

@@ -1,15 +1,15 @@
-"""Real learning: every room reaches the goal on real data, from the same seed."""
+"""Real learning: every backend reaches the goal on real data, from the same seed."""
 
 import pytest
 
 from parity_tests.learning import TASKS
-from zoo.registry import ROOMS
+from zoo.registry import BACKENDS
 
 
-@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", TASKS)
-def test_it_learns(name, room):
+def test_it_learns(name, backend):
     task = TASKS[name]
-    history = task.run(room)
+    history = task.run(backend)
     value = history.evaluations[-1][task.measure]
     assert task.reached(value), f"{task.measure} {value}"

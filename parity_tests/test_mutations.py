@@ -1,4 +1,4 @@
-"""The proof of the proof: real porting mistakes, planted in one room, must be caught.
+"""The proof of the proof: real porting mistakes, planted in one backend, are caught.
 
 Each mutation names the rung that must fail first, the submodule or tensor, and a word
 of the cause where the catalogue knows one. conftest.py prints the score.
@@ -31,14 +31,14 @@ import zoo.tf._run as tf_run
 import zoo.tf._weights as tf_weights
 import zoo.tf.attention as tf_attention
 import zoo.tf.resnet as tf_resnet
-from zoo.layouts import Entry, move
+from zoo.spec.layouts import Entry, move
 
 
 class Mutation(NamedTuple):
-    """A mistake: how to plant it in the model of one room, and what must be said."""
+    """A mistake: how to plant it in the model of one backend, and what must be said."""
 
     preset: str
-    room: str
+    backend: str
     plant: Callable[[pytest.MonkeyPatch, Any], object]
     rung: str
     where: str
@@ -706,18 +706,18 @@ MUTATIONS = {
 def test_planted_mistake_is_caught(name, monkeypatch):
     mutation = MUTATIONS[name]
     config = zoo.config(mutation.preset).small().override(**mutation.overrides)
-    other = "tf" if mutation.room == "torch" else "torch"
+    other = "tf" if mutation.backend == "torch" else "torch"
     reference = zoo.build(config, other)
     if mutation.early:
         mutation.plant(monkeypatch, None)
-    model = zoo.build(config, mutation.room)
+    model = zoo.build(config, mutation.backend)
     if not mutation.early:
         mutation.plant(monkeypatch, model)
     report = zoo.check(reference, model, batch=3, dtypes=mutation.dtypes)
     monkeypatch.undo()
     found = report.first_divergence
     assert not report.ok and found is not None, f"{name} was not caught\n{report}"
-    assert found.backend == mutation.room, found
+    assert found.backend == mutation.backend, found
     assert found.rung == mutation.rung, found
     assert mutation.where in found.where, found
     assert mutation.cause in (found.cause or ""), found

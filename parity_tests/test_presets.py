@@ -1,10 +1,10 @@
-"""Every preset, every room: the ladder, and weights that cross bit by bit."""
+"""Every preset, every backend: the ladder, and weights that cross bit by bit."""
 
 import numpy as np
 import pytest
 
 import zoo
-from zoo.registry import ROOMS
+from zoo.registry import BACKENDS
 
 PRESETS = zoo.list_models()
 
@@ -13,11 +13,11 @@ PRESETS = zoo.list_models()
 def test_preset_climbs_the_whole_ladder(name):
     report = zoo.check(zoo.config(name).small(), batch=3)
     assert report.ok, f"{name}\n{report}"
-    assert set(report.backends) == set(ROOMS)
+    assert set(report.backends) == set(BACKENDS)
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_weights_cross_all_rooms_bit_by_bit(name):
+def test_weights_cross_all_backends_bit_by_bit(name):
     model = zoo.build(zoo.config(name).small(), "torch", seed=7)
     there = zoo.convert(zoo.convert(model, "tf"), "jax")
     back = zoo.convert(there, "torch")

@@ -11,10 +11,11 @@ import pytest
 import zoo
 from parity_tests.matrix import MODELS, pairwise
 from tests.representatives import REPRESENTATIVES
-from zoo import loop, trajectory
-from zoo.recipe import OPTIMIZERS, Recipe
-from zoo.registry import ROOMS, presets
-from zoo.trajectory import TRAJECTORY64
+from zoo.parity import trajectory
+from zoo.parity.trajectory import TRAJECTORY64
+from zoo.registry import BACKENDS, presets
+from zoo.spec.recipe import OPTIMIZERS, Recipe
+from zoo.training import loop
 
 
 @pytest.mark.parametrize("cell", pairwise(), ids=str)
@@ -48,30 +49,30 @@ def test_every_kind_of_model(name):
     assert report.ok, f"{name}\n{report}"
 
 
-def test_accumulation_is_the_same_in_every_room_and_the_same_as_one_batch():
+def test_accumulation_is_the_same_in_every_backend_and_the_same_as_one_batch():
     runs = {}
     for parts in (1, 3):
-        for room in ROOMS:
+        for backend in BACKENDS:
             recipe = Recipe(
                 optimizer="adam", accumulate=parts, steps=10, batch_size=32, ema=0.9
             )
-            runs[parts, room] = fitted("mlp", room, recipe)
+            runs[parts, backend] = fitted("mlp", backend, recipe)
     for run in runs.values():
         assert close(run.losses, runs[1, "torch"].losses) < 1e-12
 
 
-def fitted(model, room, recipe, dtype="float64", **options):
+def fitted(model, backend, recipe, dtype="float64", **options):
     """Train one of MODELS on the digits."""
     config = MODELS[model].override(num_classes=10)
-    return zoo.fit(zoo.build(config, room, dtype=dtype), "digits", recipe, **options)
+    return zoo.fit(zoo.build(config, backend, dtype=dtype), "digits", recipe, **options)
 
 
 def close(a, b):
     return float(np.abs(np.subtract(a, b)).max() / np.abs(b).max())
 
 
-@pytest.mark.parametrize("first", ROOMS)
-def test_a_run_goes_on_in_every_other_room(first, tmp_path):
+@pytest.mark.parametrize("first", BACKENDS)
+def test_a_run_goes_on_in_every_other_backend(first, tmp_path):
     """Everything that has a state: EMA, plateau, early stopping, dropout, crops."""
     recipe = Recipe(
         optimizer="adamw",
@@ -90,7 +91,7 @@ def test_a_run_goes_on_in_every_other_room(first, tmp_path):
     )
     config = MODELS["cnn"].override(num_classes=10, dropout=0.3)
     whole = zoo.fit(zoo.build(config, "torch", dtype="float64"), "digits", recipe)
-    for second in ROOMS:
+    for second in BACKENDS:
         folder = tmp_path / second
         model = zoo.build(config, first, dtype="float64")
         # stopped from outside, in the midst of an epoch
@@ -127,7 +128,7 @@ class _Interrupt(zoo.Callback):
             raise KeyboardInterrupt
 
 
-# How far losses may be from float32's in the same room, in the mean and at most;
+# How far losses may be from float32's in the same backend, in the mean and at most;
 # measured: bf16 7e-4 and 2.4e-3, fp16 4e-4 and 1.8e-3.
 BANDS = {"bf16": (2e-3, 1e-2), "fp16": (1e-3, 6e-3)}
 
@@ -138,16 +139,16 @@ def test_half_precision_stays_within_its_band(model, precision):
     recipe = Recipe(optimizer="momentum", lr=0.02, batch_size=64, steps=40)
     half = recipe.override(precision=precision)
     mean, most = BANDS[precision]
-    for room in ROOMS:
-        full = fitted(model, room, recipe, "float32")
-        found = fitted(model, room, half, "float32")
+    for backend in BACKENDS:
+        full = fitted(model, backend, recipe, "float32")
+        found = fitted(model, backend, half, "float32")
         gaps = np.abs(full.losses - found.losses)
-        assert 0 < gaps.mean() < mean, (room, gaps.mean())
-        assert gaps.max() < most, (room, gaps.max())
+        assert 0 < gaps.mean() < mean, (backend, gaps.mean())
+        assert gaps.max() < most, (backend, gaps.max())
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_fp16_survives_an_overflow(room, monkeypatch):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_fp16_survives_an_overflow(backend, monkeypatch):
     """A scale that is too large skips updates, and is halved until it fits."""
     scales = []
     update = loop._Scale.update
@@ -158,7 +159,7 @@ def test_fp16_survives_an_overflow(room, monkeypatch):
 
     monkeypatch.setattr(loop._Scale, "update", spy)
     recipe = Recipe(optimizer="sgd", lr=0.02, precision="fp16", steps=60, batch_size=1)
-    run = fitted("mlp", room, recipe, "float32")
+    run = fitted("mlp", backend, recipe, "float32")
     skipped = [scale for scale, finite in scales if not finite]
     assert 1 <= len(skipped) < 8  # and goes on
     assert scales[-1][0] == 65536 / 2 ** len(skipped)
@@ -170,7 +171,7 @@ def test_flax_computes_in_half_throughout(name):
     """No matmul of a bf16 step is in float32: inputs are cast, too."""
     config = presets()[name].small()
     model = zoo.build(config, "jax")
-    trainer = zoo.registry.room("jax").Trainer(
+    trainer = zoo.registry.backend("jax").Trainer(
         model, Recipe(precision="bf16"), config.loss, False
     )
     inputs = zoo.models.as_inputs(config, zoo.example_inputs(model))
@@ -185,19 +186,19 @@ def test_flax_computes_in_half_throughout(name):
     assert not re.findall(rf":f32\[[\d,]*\] = ({kinds})", str(step))
 
 
-def test_every_room_evaluates_in_full_precision():
-    for room in ROOMS:
-        model = zoo.build(MODELS["mlp"], room)
+def test_every_backend_evaluates_in_full_precision():
+    for backend in BACKENDS:
+        model = zoo.build(MODELS["mlp"], backend)
         recipe = Recipe(precision="bf16", steps=3)
         last = zoo.fit(model, "digits", recipe).evaluations[-1]
         assert last["loss"] == pytest.approx(zoo.evaluate(model, "digits")["loss"])
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_frozen_statistics_leave_the_norm_to_learn(room, tmp_path):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_frozen_statistics_leave_the_norm_to_learn(backend, tmp_path):
     recipe = Recipe(optimizer="momentum", lr=0.05, steps=6, freeze=("*running_*",))
     config = MODELS["cnn"].override(num_classes=10)
-    model = zoo.build(config, room, dtype="float64")
+    model = zoo.build(config, backend, dtype="float64")
     before = zoo.state(model)
     whole = zoo.fit(model, "digits", recipe, out=tmp_path, checkpoint_every=3)
     after = zoo.state(model)
@@ -206,7 +207,7 @@ def test_frozen_statistics_leave_the_norm_to_learn(room, tmp_path):
     reference = fitted("cnn", "torch", recipe)
     assert close(whole.losses, reference.losses) < 1e-12
     shutil.rmtree(tmp_path / "checkpoints" / "step-00000006")
-    for other in ROOMS:
-        shutil.copytree(tmp_path, tmp_path.parent / f"{room}-{other}")
-        _, again = zoo.resume(tmp_path.parent / f"{room}-{other}", other)
+    for other in BACKENDS:
+        shutil.copytree(tmp_path, tmp_path.parent / f"{backend}-{other}")
+        _, again = zoo.resume(tmp_path.parent / f"{backend}-{other}", other)
         assert close(again.losses, reference.losses) < 1e-12

@@ -1,7 +1,7 @@
-"""The proof of the training proofs: real mistakes, planted in one room, must be caught.
+"""The proof of the training proofs: real mistakes, planted in a backend, are caught.
 
 Each mistake takes the place of one function, which it gets as `real`. The proof it is
-held against passes without it, fails with it, and names rung and room. conftest.py
+held against passes without it, fails with it, and names rung and backend. conftest.py
 prints the score.
 """
 
@@ -25,14 +25,11 @@ from torch import nn
 from torch.optim import SGD, lr_scheduler
 
 import zoo
-import zoo.batches
-import zoo.callbacks
+import zoo.data.batches
 import zoo.jax._dropout as jax_dropout
 import zoo.jax._layers as jax_layers
 import zoo.jax._optimizers as jax_optimizers
 import zoo.jax._train as jax_train
-import zoo.loop
-import zoo.runs
 import zoo.tf
 import zoo.tf._dropout as tf_dropout
 import zoo.tf._layers as tf_layers
@@ -41,12 +38,17 @@ import zoo.tf._train as tf_train
 import zoo.torch._dropout as torch_dropout
 import zoo.torch._optimizers as torch_optimizers
 import zoo.torch._train as torch_train
+import zoo.training.callbacks
+import zoo.training.folder
+import zoo.training.loop
+import zoo.training.progress
 from parity_tests.matrix import MODELS
-from zoo import masks
-from zoo.batch import Batch
 from zoo.errors import TrainingDiverged
-from zoo.recipe import Recipe
-from zoo.trajectory import RUNGS, TRAJECTORY64
+from zoo.parity.tolerance import TRAJECTORY64
+from zoo.parity.trajectory import TRAINING_RUNGS
+from zoo.spec import masks
+from zoo.spec.batch import Batch
+from zoo.spec.recipe import Recipe
 
 STEPS = 12
 CONFIGS = {
@@ -60,15 +62,15 @@ CONFIGS = {
 class Found(NamedTuple):
     """What a proof found wrong."""
 
-    proof: str  # a rung of zoo.trajectory, or a key of PROOFS
-    room: str
+    proof: str  # a rung of zoo.parity.trajectory, or a key of PROOFS
+    backend: str
     where: str
 
 
 class Mistake(NamedTuple):
     """A mistake: where it is planted, and the proof that must fail."""
 
-    room: str
+    backend: str
     proof: str
     recipe: Recipe
     target: Any  # module, class or table
@@ -82,7 +84,7 @@ MISTAKES: dict[str, Mistake] = {}
 
 
 def mistake(
-    room: str,
+    backend: str,
     proof: str,
     recipe: Recipe,
     target: Any,
@@ -93,9 +95,9 @@ def mistake(
     """Register what is wrong; it is called as the real function is, after that."""
 
     def register(wrong: Callable[..., Any]) -> Callable[..., Any]:
-        title = f"{room} {wrong.__name__}".replace("_", "-").replace(" ", ": ")
+        title = f"{backend} {wrong.__name__}".replace("_", "-").replace(" ", ": ")
         assert title not in MISTAKES
-        new = Mistake(room, proof, recipe, target, name, wrong, model, where)
+        new = Mistake(backend, proof, recipe, target, name, wrong, model, where)
         MISTAKES[title] = new
         return wrong
 
@@ -105,11 +107,11 @@ def mistake(
 # The proofs
 
 
-def climb(room: str, recipe: Recipe, model: str) -> Found | None:
-    """Walk the ladder's training rungs; the room is not the reference."""
+def climb(backend: str, recipe: Recipe, model: str) -> Found | None:
+    """Walk the ladder's training rungs; the backend is not the reference."""
     report = zoo.check(
         CONFIGS[model],
-        backends=(other(room), room),
+        backends=(other(backend), backend),
         rungs=("names",),
         dtypes=("float64",),
         batch=8,
@@ -121,30 +123,30 @@ def climb(room: str, recipe: Recipe, model: str) -> Found | None:
     return found and Found(found.rung, found.backend, found.where)
 
 
-def other(room: str) -> str:
-    return "tf" if room == "torch" else "torch"
+def other(backend: str) -> str:
+    return "tf" if backend == "torch" else "torch"
 
 
 def fitted(
-    room: str, recipe: Recipe, model: str, dtype: str = "float64", **options: Any
+    backend: str, recipe: Recipe, model: str, dtype: str = "float64", **options: Any
 ) -> zoo.History:
     """Train on the digits."""
     config = CONFIGS[model].override(num_classes=10)
-    return zoo.fit(zoo.build(config, room, dtype=dtype), "digits", recipe, **options)
+    return zoo.fit(zoo.build(config, backend, dtype=dtype), "digits", recipe, **options)
 
 
 correct = cache(fitted)  # called before anything is planted
 
 
-def same_fit(room: str, recipe: Recipe, model: str) -> Found | None:
-    """Fit in two rooms: losses and evaluations agree."""
-    wanted = correct(other(room), recipe, model)
-    rows = fitted(room, recipe, model).rows
+def same_fit(backend: str, recipe: Recipe, model: str) -> Found | None:
+    """Fit in two backends: losses and evaluations agree."""
+    wanted = correct(other(backend), recipe, model)
+    rows = fitted(backend, recipe, model).rows
     if [r["step"] for r in rows] != [r["step"] for r in wanted.rows]:
-        return Found("fit", room, "number of steps")
+        return Found("fit", backend, "number of steps")
     for ours, theirs in zip(rows, wanted.rows):
         if not abs(ours["loss"] / theirs["loss"] - 1) < TRAJECTORY64:
-            return Found("fit", room, f"{ours['split']} loss of step {ours['step']}")
+            return Found("fit", backend, f"{ours['split']} loss of step {ours['step']}")
     return None
 
 
@@ -152,17 +154,17 @@ def same_fit(room: str, recipe: Recipe, model: str) -> Found | None:
 BANDS = {"bf16": (1e-2, 1e-1), "fp16": (2e-3, 2e-2)}
 
 
-def within_band(room: str, recipe: Recipe, model: str) -> Found | None:
+def within_band(backend: str, recipe: Recipe, model: str) -> Found | None:
     """Fit in half precision: the losses stay near those in float32."""
-    full = correct(room, recipe.override(precision="float32"), model, "float32")
+    full = correct(backend, recipe.override(precision="float32"), model, "float32")
     try:
-        half = fitted(room, recipe, model, "float32")
+        half = fitted(backend, recipe, model, "float32")
     except TrainingDiverged as error:
-        return Found("band", room, str(error))
+        return Found("band", backend, str(error))
     gaps = np.abs(half.losses - full.losses)
     mean, most = BANDS[recipe.precision]
     inside = gaps.mean() < mean and gaps.max() < most
-    return None if inside else Found("band", room, f"mean {gaps.mean():.1e}")
+    return None if inside else Found("band", backend, f"mean {gaps.mean():.1e}")
 
 
 class _Interrupt(zoo.Callback):
@@ -171,28 +173,28 @@ class _Interrupt(zoo.Callback):
             raise KeyboardInterrupt
 
 
-def goes_on(room: str, recipe: Recipe, model: str) -> Found | None:
+def goes_on(backend: str, recipe: Recipe, model: str) -> Found | None:
     """Interrupt a run and resume it from its files: every row is the same."""
     dtype = "float32" if recipe.precision == "fp16" else "float64"
-    whole = fitted(room, recipe, model, dtype)
+    whole = fitted(backend, recipe, model, dtype)
     with TemporaryDirectory() as folder:
         with pytest.raises(KeyboardInterrupt):
             fitted(
-                *(room, recipe, model, dtype),
+                *(backend, recipe, model, dtype),
                 out=folder,
                 checkpoint_every=5,
                 callbacks=[_Interrupt()],
             )
-        _, history = zoo.resume(folder, room)
+        _, history = zoo.resume(folder, backend)
     for ours, theirs in zip(history.rows, whole.rows):
         if ours != theirs:
-            return Found("goes on", room, f"step {theirs['step']}: {ours}")
+            return Found("goes on", backend, f"step {theirs['step']}: {ours}")
     if len(history.rows) != len(whole.rows) or history.stopped != whole.stopped:
-        return Found("goes on", room, f"the end: {history.stopped}")
+        return Found("goes on", backend, f"the end: {history.stopped}")
     return None
 
 
-# PyTorch's own schedules; our loop is shared, so no room can witness against it.
+# PyTorch's own schedules; our loop is shared, so no backend can witness against it.
 SCHEDULES: dict[str, Callable[[Any, Recipe], Any]] = {
     "cosine": lambda o, r: lr_scheduler.CosineAnnealingLR(o, r.steps, r.min_lr),
     "step": lambda o, r: lr_scheduler.StepLR(o, r.decay_every, r.gamma),
@@ -205,16 +207,16 @@ SCHEDULES: dict[str, Callable[[Any, Recipe], Any]] = {
 }
 
 
-def same_rates(room: str, recipe: Recipe, model: str) -> Found | None:
+def same_rates(backend: str, recipe: Recipe, model: str) -> Found | None:
     """Fit: the learning rates are those of PyTorch's own schedule."""
     sgd = SGD([torch.zeros((), requires_grad=True)], lr=recipe.lr)
     schedule = SCHEDULES[recipe.schedule](sgd, recipe)
-    for row in fitted(room, recipe, model).rows:
+    for row in fitted(backend, recipe, model).rows:
         if row["split"] == "test" and recipe.schedule == "plateau":
             schedule.step(row["loss"])
         elif row["split"] == "train":
             if abs(row["lr"] - sgd.param_groups[0]["lr"]) > 1e-12:
-                return Found("rates", room, f"rate of step {row['step']}")
+                return Found("rates", backend, f"rate of step {row['step']}")
             sgd.step()
             if recipe.schedule != "plateau" and row["step"] < recipe.steps:
                 schedule.step()
@@ -222,7 +224,7 @@ def same_rates(room: str, recipe: Recipe, model: str) -> Found | None:
 
 
 PROOFS = {
-    **dict.fromkeys(RUNGS, climb),
+    **dict.fromkeys(TRAINING_RUNGS, climb),
     "fit": same_fit,
     "band": within_band,
     "goes on": goes_on,
@@ -619,7 +621,7 @@ def moments_in_single_precision(real, self, slots):
     real(self, {k: v.astype(np.float32) for k, v in slots.items()})
 
 
-# A whole fit in two rooms
+# A whole fit in two backends
 
 FIT = Recipe(
     optimizer="momentum", lr=0.05, batch_size=480, steps=5, ema=0.9, evaluate_every=2
@@ -636,22 +638,22 @@ PARTS = Recipe(
 )
 
 
-@mistake("tf", "fit", FIT, zoo.loop, "Batches")
+@mistake("tf", "fit", FIT, zoo.training.loop, "Batches")
 def shuffles_by_another_seed(real, split, size, *, seed, **options):
     return real(split, size, seed=seed + 1, **options)
 
 
-@mistake("torch", "fit", FIT, zoo.batches.Batches, "_order", where="step 4")
+@mistake("torch", "fit", FIT, zoo.data.batches.Batches, "_order", where="step 4")
 def shuffles_once_for_all_epochs(real, self, epoch):
     return real(self, 0)
 
 
-@mistake("tf", "fit", FIT, zoo.loop, "Batches", where="step 3")
+@mistake("tf", "fit", FIT, zoo.training.loop, "Batches", where="step 3")
 def drops_the_last_batch(real, split, size, **options):
     return real(split, size, drop_last=True, **options)
 
 
-@mistake("tf", "fit", CROPPED, zoo.batches, "augment", "cnn")
+@mistake("tf", "fit", CROPPED, zoo.data.batches, "augment", "cnn")
 def augments_by_another_seed(real, batch, names, seed, step):
     return real(batch, names, seed + 1, step)
 
@@ -739,70 +741,73 @@ GO_ON = Recipe(
 OVERFLOWS = Recipe(optimizer="sgd", lr=0.01, precision="fp16", steps=8, batch_size=1)
 
 
-@mistake("torch", "goes on", GO_ON, zoo.batches.Batches, "stream")
+@mistake("torch", "goes on", GO_ON, zoo.data.batches.Batches, "stream")
 def resumes_one_batch_later(real, self, first=0, stop=None):
     later = first > 0
     return real(self, first + later, stop + later)
 
 
-@mistake("torch", "goes on", GO_ON, zoo.batches.Batches, "stream")
+@mistake("torch", "goes on", GO_ON, zoo.data.batches.Batches, "stream")
 def resumes_with_the_first_batch(real, self, first=0, stop=None):
     return real(self, 0, stop - first)
 
 
-@mistake("torch", "goes on", GO_ON, zoo.loop.Loop, "_restore")
+@mistake("torch", "goes on", GO_ON, zoo.training.loop.Loop, "_restore")
 def plateau_forgotten(real, self, checkpoint):
     real(self, checkpoint)
-    self.plateau.best, self.plateau.bad = None, 0
+    plateau = self.progress.plateau
+    plateau.value, plateau.bad = None, 0
 
 
-@mistake("torch", "goes on", GO_ON, zoo.loop.Loop, "_restore")
+@mistake("torch", "goes on", GO_ON, zoo.training.loop.Loop, "_restore")
 def decay_of_the_rate_forgotten(real, self, checkpoint):
     real(self, checkpoint)
-    self.factor = 1.0
+    self.progress.factor = 1.0
 
 
-@mistake("torch", "goes on", GO_ON, zoo.callbacks.EarlyStopping, "restore")
+@mistake("torch", "goes on", GO_ON, zoo.training.callbacks.EarlyStopping, "restore")
 def early_stopping_forgotten(real, self, state):
     pass
 
 
-@mistake("torch", "goes on", GO_ON, zoo.loop.Loop, "_restore", "dropout")
+@mistake("torch", "goes on", GO_ON, zoo.training.loop.Loop, "_restore", "dropout")
 def masks_begin_anew(real, self, checkpoint):
     real(self, checkpoint)
     step = self.trainer.step
 
     def shifted(batches, lr, keys, scale=1.0):
-        keys = [masks.step_key(0, self.live.step + 1 - checkpoint.progress["step"])]
+        keys = [masks.step_key(0, self.run.step + 1 - checkpoint.progress["step"])]
         return step(batches, lr, keys, scale)
 
     self.trainer.step = shifted
 
 
-@mistake("torch", "goes on", GO_ON, zoo.loop.Loop, "_save")
+@mistake("torch", "goes on", GO_ON, zoo.training.loop.Loop, "_save")
 def saves_the_averaged_weights(real, self):
     with self.trainer.averaged():
         real(self)
 
 
-@mistake("torch", "goes on", GO_ON, zoo.runs, "write_safetensors")
+@mistake("torch", "goes on", GO_ON, zoo.training.folder, "write_safetensors")
 def saves_moments_in_single_precision(real, arrays, *rest):
     single = {k: v.astype(np.float32) for k, v in arrays.items()}
     return real(single, *rest)
 
 
-@mistake("torch", "goes on", GO_ON, zoo.runs.Folder, "rewind", where="step 6")
+@mistake(
+    "torch", "goes on", GO_ON, zoo.training.folder.RunFolder, "rewind", where="step 6"
+)
 def rows_of_lost_steps_stay(real, self, step):
     return self.rows()
 
 
-@mistake("torch", "goes on", OVERFLOWS, zoo.loop.Loop, "_restore")
+@mistake("torch", "goes on", OVERFLOWS, zoo.training.loop.Loop, "_restore")
 def loss_scale_forgotten(real, self, checkpoint):
     real(self, checkpoint)
-    self.scale.value = 65536.0
+    self.progress.scale.value = 65536.0
 
 
-# The rates of a fit, which all rooms share
+# The rates of a fit, which all backends share
 
 RATES = Recipe(optimizer="sgd", lr=0.1, batch_size=480, steps=9, evaluate_every=1)
 COSINE = RATES.override(schedule="cosine")
@@ -826,7 +831,7 @@ def stair_one_step_early(real, self, steps):
     return real(self, steps + 1)[1:]
 
 
-@mistake("torch", "rates", PLATEAU, zoo.loop._Watch, "improved")
+@mistake("torch", "rates", PLATEAU, zoo.training.progress.Best, "improved")
 def plateau_one_evaluation_early(real, self, row):
     better = real(self, row)
     self.bad += self.bad == 1
@@ -837,14 +842,14 @@ def plateau_one_evaluation_early(real, self, row):
 def test_planted_training_mistake_is_caught(name, monkeypatch):
     mistake = MISTAKES[name]
     prove = PROOFS[mistake.proof]
-    case = mistake.room, mistake.recipe, mistake.model
+    case = mistake.backend, mistake.recipe, mistake.model
     assert control(prove, *case) is None
     calls = plant(mistake, monkeypatch)
     found = prove(*case)
     monkeypatch.undo()
     assert calls, f"{mistake.name} was never called"
     assert found is not None, f"{name} was not caught"
-    assert found[:2] == (mistake.proof, mistake.room), found
+    assert found[:2] == (mistake.proof, mistake.backend), found
     assert mistake.where in found.where, found
 
 
@@ -865,5 +870,5 @@ def plant(mistake: Mistake, patch: pytest.MonkeyPatch) -> list[str]:
 
 def test_there_are_enough_training_mistakes():
     assert len(MISTAKES) >= 35
-    assert {m.room for m in MISTAKES.values()} == set(zoo.registry.ROOMS)
+    assert {m.backend for m in MISTAKES.values()} == set(zoo.registry.BACKENDS)
     assert {m.proof for m in MISTAKES.values()} == set(PROOFS)

@@ -3,8 +3,8 @@
 import pytest
 
 import zoo
-from zoo.arithmetic import multiply_adds
 from zoo.configs._base import Config
+from zoo.configs.arithmetic import multiply_adds
 from zoo.registry import twin
 
 torch = pytest.importorskip("torch")

@@ -7,13 +7,13 @@ import time
 import numpy as np
 import pytest
 
-from zoo import augment, recipe
-from zoo.batch import Batch
-from zoo.batches import Batches
 from zoo.configs.cnn import CNNConfig
-from zoo.datasets import from_arrays, load
+from zoo.data import augment, from_arrays, load
+from zoo.data.batches import Batches
 from zoo.errors import ConfigError, InputError, UnknownNameError
 from zoo.registry import config
+from zoo.spec import recipe
+from zoo.spec.batch import Batch
 
 
 def numbered(count=10):

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import callbacks
-from zoo.batch import Batch
 from zoo.errors import ConfigError, FileError, InputError, TrainingDiverged
 from zoo.errors import MissingPackageError as Missing
-from zoo.recipe import Recipe
-from zoo.registry import room_of
-from zoo.train import fit
+from zoo.registry import get_backend
+from zoo.spec.batch import Batch
+from zoo.spec.recipe import Recipe
+from zoo.training import callbacks
+from zoo.training.fit import fit
 
 
 def fake_run(**changes):
@@ -87,7 +87,7 @@ class Wall:
         if name.partition(".")[0] in {"torch", "tensorflow", "keras", "jax", "flax"}:
             raise RuntimeError(f"{name} was imported")  # not an ImportError: uncaught
 sys.meta_path.insert(0, Wall())
-from zoo.callbacks import TensorBoard
+from zoo.training.callbacks import TensorBoard
 board = TensorBoard(sys.argv[1])
 for first in (0, 2):
     run = SimpleNamespace(step=first)
@@ -284,7 +284,7 @@ def guarded(backend, poison=None, batch=None, to=None):
     state = zoo.state(model)
     if poison:
         state[poison][:] = np.inf
-        room_of(model).write(model, state)
+        get_backend(model).write(model, state)
     x, labels = zoo.example_inputs(model, 4), np.arange(4, dtype=np.int32)
     run = fake_run(model=model, batch=batch or Batch((x,), labels), last_checkpoint=to)
     guard = callbacks.NaNGuard()

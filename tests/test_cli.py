@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 import zoo
+from zoo import source
 from zoo.cli import COMMANDS, main
-from zoo.cli import _source as source
-from zoo.cli._source import Part, align
-from zoo.registry import ROOMS
+from zoo.registry import BACKENDS
+from zoo.source import Part, align
 
 ROOT = Path(zoo.__file__).parent
 
@@ -156,7 +156,7 @@ def test_info_counts_parameters():
     assert found["parameters"] == sum(found["submodules"].values()) == 1_862_849
     assert found["buffers"] == 0
     assert found["weights"]["head.weight"] == [1, 64, 1, 1]
-    assert all(Path(found["files"][room]).is_file() for room in ROOMS)
+    assert all(Path(found["files"][backend]).is_file() for backend in BACKENDS)
     text = run("info", "unet", "--depth", 1).stdout
     assert "1,862,849 parameters" in text
     assert re.search(r"middle\s+885,248", text)
@@ -204,14 +204,14 @@ def test_show_in_a_pipe_is_source():
 
 def test_show_is_cut_live_from_the_files():
     found = loads("show", "gpt")["twins"]
-    for room in ROOMS:
-        text = Path(found[room]["file"]).read_text()
-        for block in found[room]["source"].rstrip("\n").split("\n\n\n"):
+    for backend in BACKENDS:
+        text = Path(found[backend]["file"]).read_text()
+        for block in found[backend]["source"].rstrip("\n").split("\n\n\n"):
             assert block in text
-        assert "class GPT(" in found[room]["source"]
-        assert "class ViT(" not in found[room]["source"]
-        line = text.splitlines()[found[room]["line"] - 1]
-        assert line == found[room]["source"].splitlines()[0]
+        assert "class GPT(" in found[backend]["source"]
+        assert "class ViT(" not in found[backend]["source"]
+        line = text.splitlines()[found[backend]["line"] - 1]
+        assert line == found[backend]["source"].splitlines()[0]
 
 
 def test_show_whole_and_layers():
@@ -226,7 +226,9 @@ def test_show_whole_and_layers():
 @pytest.mark.parametrize("whole", [False, True])
 def test_every_line_of_a_twin_stands_in_the_aligned_view(name, whole):
     config = zoo.config(name)
-    cuts = [source.cut(config, room, whole=whole, layers=True) for room in ROOMS]
+    cuts = [
+        source.cut(config, backend, whole=whole, layers=True) for backend in BACKENDS
+    ]
     rows = align([c.parts for c in cuts])
     for i, cut in enumerate(cuts):
         parts = [row[i] for row in rows if row[i]]
@@ -245,7 +247,7 @@ def test_align_keeps_what_only_one_twin_has():
     assert shown == ["--z", "aaa", "-b-", "ccc"]
 
 
-def test_show_side_by_side_where_there_is_room():
+def test_show_side_by_side_where_there_is_backend():
     wide = screen(160, "show", "rnn")
     heads = [line for line in wide if "PyTorch:" in line]
     assert len(heads) == 1

@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 import zoo
-from zoo import datasets
-from zoo.cli import _recipe, _start, main
-from zoo.recipe import Recipe
-from zoo.runs import Folder
+from zoo import data as datasets
+from zoo.cli import _model, _recipe, main
+from zoo.spec.recipe import Recipe
+from zoo.training.folder import RunFolder
 
 STEPS = 12
 TINY = ["mlp", "--set", "hidden=[16]", "--precision", "float64", "--seed", 3]
@@ -41,7 +41,7 @@ def fails(*args):
 
 
 def losses(folder):
-    rows = [row for row in Folder(folder).rows() if row["split"] == "train"]
+    rows = [row for row in RunFolder(folder).rows() if row["split"] == "train"]
     assert [row["step"] for row in rows] == list(range(1, len(rows) + 1))
     return np.array([row["loss"] for row in rows])
 
@@ -71,22 +71,22 @@ def test_a_run_leaves_what_it_did(trained):
     assert re.search(r"test +loss \d\S+  accuracy 0\.\d+\n", result.stdout)
     assert "\x1b" not in result.output
     assert len(re.findall(r"^step \d+/12, epoch 0: test ", result.stderr, re.M)) == 2
-    about = Folder(folder).about()
+    about = RunFolder(folder).about()
     assert (about["data"], about["dtype"]) == ("digits", "float64")
     assert about["config"]["hidden"] == [16]
-    recipe = Folder(folder).recipe()
+    recipe = RunFolder(folder).recipe()
     assert recipe == Recipe(precision="float64", seed=3, steps=STEPS, evaluate_every=6)
     assert len(losses(folder)) == STEPS
-    assert Folder(folder).steps() == [4, 8, 12]
+    assert RunFolder(folder).steps() == [4, 8, 12]
 
 
 @pytest.mark.parametrize("backend", ["torch", "jax"])
 def test_resume_in_any_backend_is_the_same_run(trained, cut_short, backend):
     found = loads("train", "--resume", cut_short, "--backend", backend)
     assert (found["backend"], found["steps"]) == (backend, STEPS)
-    whole = Folder(trained[0])
+    whole = RunFolder(trained[0])
     np.testing.assert_allclose(losses(cut_short), losses(trained[0]), rtol=1e-10)
-    for name, array in Folder(cut_short).read().weights.items():
+    for name, array in RunFolder(cut_short).read().weights.items():
         np.testing.assert_allclose(array, whole.read().weights[name], atol=1e-10)
 
 
@@ -175,15 +175,18 @@ def test_bad_flags(args, words, tmp_path, monkeypatch):
 
 
 def test_init_from_keeps_all_but_the_head(trained, tmp_path):
-    saved = Folder(trained[0]).read().path / "model.safetensors"
+    saved = RunFolder(trained[0]).read().path / "model.safetensors"
     still = ["--optimizer", "sgd", "--lr", 1e-30, "--steps", 1]
     for source, classes in ((saved, 10), (trained[0], 12)):
         folder = tmp_path / str(classes)
         args = ["--set", f"num_classes={classes}", "--set", "dropout=0.5", *still]
         result = run("train", *TINY, *args, "--init-from", source, "--out", folder)
         assert ("head.bias start anew" in result.stderr) == (classes == 12)
-        assert Folder(folder).about()["config"]["dropout"] == 0.5
-        old, new = Folder(trained[0]).read().weights, Folder(folder).read().weights
+        assert RunFolder(folder).about()["config"]["dropout"] == 0.5
+        old, new = (
+            RunFolder(trained[0]).read().weights,
+            RunFolder(folder).read().weights,
+        )
         same = [name for name in new if np.array_equal(new[name], old[name])]
         assert same == [name for name in new if classes == 10 or "head" not in name]
     told = fails("train", "resnet20", "--init-from", saved, "--out", tmp_path / "x")
@@ -204,7 +207,7 @@ def test_init_from_keeps_all_but_the_head(trained, tmp_path):
     ],
 )
 def test_data_that_fit_a_preset(name, data, capsys):
-    start = _start.resolve(name, True, (), None)
+    start = _model.resolve(name, True, (), None)
     assert start.data == data
     assert datasets.overrides(data, start.config) == {}
     wanted = datasets.overrides(data, zoo.config(name).small())
@@ -214,9 +217,9 @@ def test_data_that_fit_a_preset(name, data, capsys):
 
 
 def test_what_is_set_by_hand_is_not_changed_by_data(capsys):
-    start = _start.resolve("resnet20", False, ("in_channels=3", "num_classes=11"), None)
+    start = _model.resolve("resnet20", False, ("in_channels=3", "num_classes=11"), None)
     assert (start.config.in_channels, start.config.num_classes) == (3, 11)
-    changed = _start.resolve("resnet20", False, (), "digits").config
+    changed = _model.resolve("resnet20", False, (), "digits").config
     assert changed.in_channels == 1
     assert "in_channels=1" in capsys.readouterr().err
 
@@ -226,7 +229,7 @@ def test_what_is_set_by_hand_is_not_changed_by_data(capsys):
 
 def test_evaluate_is_what_the_run_measured(trained):
     folder, _ = trained
-    rows = [row for row in Folder(folder).rows() if row["split"] == "test"]
+    rows = [row for row in RunFolder(folder).rows() if row["split"] == "test"]
     for backend in ("torch", "jax"):
         found = loads("evaluate", folder, "--backend", backend)
         assert (found["backend"], found["step"]) == (backend, STEPS)
@@ -234,11 +237,11 @@ def test_evaluate_is_what_the_run_measured(trained):
         for name in ("loss", "accuracy"):
             assert found[name] == pytest.approx(rows[-1][name], rel=1e-10)
     best = loads("evaluate", folder, "--best")
-    assert best["step"] == Folder(folder).best()["step"]
+    assert best["step"] == RunFolder(folder).best()["step"]
     early = loads("evaluate", folder, "--step", 4)
     assert early["loss"] > found["loss"]
     assert "it has: 4, 8, 12" in fails("evaluate", folder, "--step", 5)
-    saved = Folder(folder).at(4) / "model.safetensors"
+    saved = RunFolder(folder).at(4) / "model.safetensors"
     assert "--data must say" in fails("evaluate", saved)
     # the split is the seed's: of a file nobody knows it
     again = loads("evaluate", saved, "--data", "digits")
@@ -248,7 +251,7 @@ def test_evaluate_is_what_the_run_measured(trained):
 def test_evaluate_takes_the_moving_average(tmp_path):
     folder = tmp_path / "run"
     run("train", *TINY, "--steps", 9, "--ema", 0.9, "--out", folder)
-    row = Folder(folder).rows()[-1]
+    row = RunFolder(folder).rows()[-1]
     assert loads("evaluate", folder)["loss"] == pytest.approx(row["loss"], rel=1e-12)
 
 
@@ -259,7 +262,7 @@ def test_predict_sees_a_picture_as_the_data_set_does(trained, tmp_path):
     from PIL import Image
 
     folder, _ = trained
-    model = zoo.load(Folder(folder).read().path / "model.safetensors")
+    model = zoo.load(RunFolder(folder).read().path / "model.safetensors")
     test = datasets.load("digits", model.config, seed=3).test
     inputs, _ = test.take(np.arange(5))
     z = zoo.predict(model, inputs)
@@ -318,7 +321,7 @@ def test_predict_goes_on_with_a_text(tmp_path):
 
 
 def test_predict_takes_numbers_as_they_were_measured(tmp_path):
-    from zoo.data import breast_cancer
+    from zoo.data.scikit import breast_cancer
 
     folder = tmp_path / "run"
     run("train", "tabular_mlp", "--small", "--steps", 9, "--out", folder)
@@ -329,7 +332,7 @@ def test_predict_takes_numbers_as_they_were_measured(tmp_path):
     csv = tmp_path / "rows.csv"
     np.savetxt(csv, rows[:40], delimiter=",")
     found = loads("predict", folder, csv)
-    model = zoo.load(Folder(folder).read().path / "model.safetensors")
+    model = zoo.load(RunFolder(folder).read().path / "model.safetensors")
     z = zoo.predict(model, inputs)  # of nine of the first forty
     shares = np.exp(z[:, 0]) / np.exp(z).sum(-1)
     got = [

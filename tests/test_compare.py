@@ -25,7 +25,7 @@ def _zoo(*words, **options):
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """Return a small study of every room, with its folder; trained, too."""
+    """Return a small study of every backend, with its folder; trained, too."""
     out = tmp_path_factory.mktemp("compare") / "study"
     done = _zoo(
         "compare", "cnn", "--set", "widths=[4,6]", "--set", "image_size=8", "--set",

@@ -182,7 +182,7 @@ def test_one_convolution():
     )
 
 
-def test_a_count_is_the_same_in_every_room():
+def test_a_count_is_the_same_in_every_backend():
     counts = {
         b: zoo.count_parameters(zoo.build("cnn", b)) for b in ("torch", "tf", "jax")
     }

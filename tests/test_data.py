@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import data
 from zoo.configs.mlp import MLPConfig
 from zoo.configs.rnn import RecurrentNetConfig
 from zoo.configs.unet import UNetConfig
+from zoo.data import samples as data
 from zoo.models import as_inputs
 
 

@@ -9,11 +9,12 @@ import types
 import numpy as np
 import pytest
 
-from zoo import data, datasets
+from zoo import data as datasets
 from zoo.configs.cnn import CNNConfig
 from zoo.configs.mlp import MLPConfig
 from zoo.configs.resnet import ResNetConfig
 from zoo.configs.rnn import RecurrentNetConfig
+from zoo.data import samples as data
 from zoo.errors import ConfigError, FileError, InputError, MissingPackageError
 from zoo.models import as_inputs
 

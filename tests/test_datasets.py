@@ -6,22 +6,18 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import data, datasets
-from zoo.batches import Batches
+from zoo import data as datasets
 from zoo.configs.attention import GPTConfig, ViTConfig
 from zoo.configs.cnn import CNNConfig
 from zoo.configs.mlp import MLPConfig
 from zoo.configs.resnet import ResNetConfig
 from zoo.configs.rnn import RecurrentNetConfig
 from zoo.configs.unet import UNetConfig
-from zoo.datasets import text
-from zoo.datasets._splits import stratified
-from zoo.errors import (
-    ConfigError,
-    InputError,
-    UnknownNameError,
-    ZooError,
-)
+from zoo.data import samples as data
+from zoo.data import text
+from zoo.data.batches import Batches
+from zoo.data.splits import stratified
+from zoo.errors import ConfigError, InputError, UnknownNameError, ZooError
 from zoo.models import as_inputs
 
 EMBEDDED = ("breast_cancer", "digit_scenes", "digits", "text")
@@ -206,7 +202,7 @@ def test_digits_in_every_form():
 
 def test_large_images_are_fitted_when_taken_and_are_the_same(monkeypatch):
     at_once = everything(loaded("digits", CNNConfig()).test)
-    monkeypatch.setattr("zoo.datasets._splits.FITTED_ONCE", 0)
+    monkeypatch.setattr("zoo.data.splits.FITTED_ONCE", 0)
     later = everything(loaded("digits", CNNConfig()).test)
     assert np.array_equal(at_once.inputs[0], later.inputs[0])
     assert np.array_equal(at_once.targets, later.targets)

@@ -6,29 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 
 import zoo
-from zoo import data, demo, race
 from zoo.cli import main
-from zoo.demo import EXHIBITS, Exhibit
-from zoo.registry import ROOMS, families, family_of
-from zoo.report import Divergence, Report, Rung
+from zoo.data import samples, scikit
+from zoo.parity import demo
+from zoo.parity.demo import EXHIBITS, Exhibit
+from zoo.parity.report import Divergence, Report, Rung
+from zoo.registry import BACKENDS, families, family_of
 
 NEXT = re.compile(r"\d+ s in all\. Next: zoo ")
-
-
-@pytest.fixture
-def trained(monkeypatch):
-    """Spare the training."""
-
-    def run(backends, **options):
-        curve = np.linspace(2.3, 0.1, 30)
-        return race.Race([race.Lane(b, curve, curve, 0.97, 0.5) for b in backends])
-
-    monkeypatch.setattr(race, "run", run)
 
 
 TWO = (Exhibit("mnist_mlp", 3), Exhibit("row_lstm", 3))
@@ -38,7 +27,7 @@ def test_every_family_is_on_show():
     shown = [family_of(exhibit.config()) for exhibit in EXHIBITS]
     own = [m.__name__.rpartition(".")[2] for m in families() if "zoo." in m.__name__]
     assert sorted(shown) == sorted(own)
-    fed = " ".join(data.describe(exhibit.config()) for exhibit in EXHIBITS)
+    fed = " ".join(samples.describe(exhibit.config()) for exhibit in EXHIBITS)
     for words in ("numbers", "images", "rows", "tokens", "photographs"):
         assert words in fed
 
@@ -50,8 +39,8 @@ def test_run_feeds_real_data(monkeypatch):
         seen.append((type(config).__name__, batch, seed))
         return original(config, batch, seed)
 
-    original = data.sample_inputs
-    monkeypatch.setattr(data, "sample_inputs", spy)
+    original = samples.sample_inputs
+    monkeypatch.setattr(samples, "sample_inputs", spy)
     steps = []
     found = demo.run(
         ("torch", "jax"),
@@ -67,7 +56,7 @@ def test_run_feeds_real_data(monkeypatch):
     assert steps[-1][0] == 1
 
 
-def test_the_command_prints_a_table_and_a_verdict(monkeypatch, trained):
+def test_the_command_prints_a_table_and_a_verdict(monkeypatch):
     monkeypatch.setattr(demo, "EXHIBITS", TWO)
     args = ["demo", "--small", "--backend", "torch", "--backend", "jax"]
     result = CliRunner().invoke(main, args)
@@ -76,10 +65,8 @@ def test_the_command_prints_a_table_and_a_verdict(monkeypatch, trained):
     assert lines[0].split() == ["network", "compared", "PyTorch", "Flax"]
     assert re.search(r"float64 gradient +reference +\d\.\de-1\d", result.stdout)
     assert "All 2 networks are the same in PyTorch and Flax" in result.stdout
-    assert "cnn trained on digits" in result.stdout
-    assert "One training run in PyTorch, Flax" in lines[-2]
     assert NEXT.match(lines[-1])
-    assert result.stderr == "[1/3] mnist_mlp\n[2/3] row_lstm\n"
+    assert result.stderr == "[1/2] mnist_mlp\n[2/2] row_lstm\n"
     assert "\x1b" not in result.output
 
 
@@ -94,19 +81,7 @@ def a_report(error):
     return Report("x", backends, 7, rungs, [], found if error > 1e-10 else None, 1.5)
 
 
-def test_training_apart_is_told(monkeypatch):
-    lanes = [race.Lane("torch", np.ones(5), np.ones(5), 0.97, 0.5)]
-    assert race.Race(lanes).ok
-    other = lanes[0]._replace(backend="jax", exact=np.ones(5) + 1e-6)
-    found = race.Race([*lanes, other])
-    assert not found.ok
-    assert "float64 losses 1e-06 apart" in found.verdict()
-    assert not race.Race([lanes[0]._replace(accuracy=0.1)]).ok
-    nan = lanes[0]._replace(backend="tf", exact=np.full(5, np.nan))
-    assert not race.Race([*lanes, nan]).ok
-
-
-def test_a_difference_is_told(monkeypatch, trained):
+def test_a_difference_is_told(monkeypatch):
     reports = iter([a_report(1e-15), a_report(2e-3)])
     monkeypatch.setattr(demo, "check", lambda *a, **k: next(reports))
     monkeypatch.setattr(demo, "EXHIBITS", TWO)
@@ -117,7 +92,7 @@ def test_a_difference_is_told(monkeypatch, trained):
     assert "Not the same in PyTorch, Keras and Flax: row_lstm." in result.stdout
 
 
-def test_json(monkeypatch, trained):
+def test_json(monkeypatch):
     monkeypatch.setattr(demo, "check", lambda *a, **k: a_report(1e-15))
     monkeypatch.setattr(demo, "EXHIBITS", TWO)
     result = CliRunner().invoke(main, ["demo", "--json"])
@@ -127,7 +102,6 @@ def test_json(monkeypatch, trained):
     assert [row["preset"] for row in found["rows"]] == ["mnist_mlp", "row_lstm"]
     assert found["rows"][0]["data"] == "digits as 784 numbers"
     assert found["rows"][0]["report"]["parameters"] == 7
-    assert [lane["backend"] for lane in found["training"]["lanes"]] == list(ROOMS)
 
 
 def test_the_table_fits_80_columns(monkeypatch):
@@ -142,10 +116,10 @@ def test_the_table_fits_80_columns(monkeypatch):
 
 
 def test_without_the_data_extra_it_says_so(monkeypatch):
-    data.photographs.cache_clear()
+    scikit.photographs.cache_clear()
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     result = CliRunner().invoke(main, ["demo"])
-    data.digits.cache_clear()
+    scikit.digits.cache_clear()
     assert result.exit_code == 2
     assert re.fullmatch(r"zoo: [^\n]+'\.\[data\]'\.\n", result.stderr)
 
@@ -153,7 +127,7 @@ def test_without_the_data_extra_it_says_so(monkeypatch):
 @pytest.mark.slow
 def test_in_a_process():
     code = (
-        "from zoo import demo; from zoo.cli import main\n"
+        "from zoo.parity import demo; from zoo.cli import main\n"
         "demo.EXHIBITS = demo.EXHIBITS[:1]\n"
         "main(['demo', '--small', '--json'], prog_name='zoo')"
     )
@@ -166,7 +140,5 @@ def test_in_a_process():
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["ok"] is True
-    lanes = found["training"]["lanes"]
-    assert [lane["backend"] for lane in lanes] == list(ROOMS)
-    assert all(lane["losses"][-1] < 1 < lane["losses"][0] for lane in lanes)
-    assert done.stderr == "[1/2] mnist_mlp\n[2/2] training cnn\n"
+    assert found["rows"][0]["report"]["backends"] == list(BACKENDS)
+    assert done.stderr == "[1/1] mnist_mlp\n"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.recipe import Recipe
-from zoo.train import fit
+from zoo.spec.recipe import Recipe
+from zoo.training.fit import fit
 
 FOLDER = Path(__file__).parent.parent / "examples"
 EXAMPLES = sorted(path.name for path in FOLDER.glob("*.py"))

@@ -1,4 +1,4 @@
-"""What a model looks at and why its loss stalls: the same in the three rooms."""
+"""What a model looks at and why its loss stalls: the same in the three backends."""
 
 import json
 import re
@@ -13,10 +13,10 @@ from click.testing import CliRunner
 import zoo
 from zoo import explain
 from zoo.cli import main
-from zoo.gates import gates
+from zoo.explain.gates import gates
+from zoo.files.weights import load_state, state
 from zoo.models import as_inputs, example_targets
-from zoo.registry import ROOMS, room_of
-from zoo.weights import load_state, state
+from zoo.registry import BACKENDS, get_backend
 
 WIDE = dict(dtype="float64")
 
@@ -34,11 +34,11 @@ def same(ours, reference):
 
 
 @pytest.mark.parametrize("preset", ["cnn", "simple_resnet", "mnist_cnn"])
-def test_pictures_are_the_same_in_every_room(preset):
+def test_pictures_are_the_same_in_every_backend(preset):
     config = zoo.config(preset).small()
     found = []
-    for room in ROOMS:
-        model = zoo.build(config, room, **WIDE)
+    for backend in BACKENDS:
+        model = zoo.build(config, backend, **WIDE)
         inputs = zoo.example_inputs(model, 3)
         found.append(
             [
@@ -62,11 +62,11 @@ def test_pictures_are_the_same_in_every_room(preset):
 @pytest.mark.parametrize(
     "preset", ["cnn", "simple_resnet", "sentiment_lstm", "gru", "gpt"]
 )
-def test_statistics_are_the_same_in_every_room(preset):
+def test_statistics_are_the_same_in_every_backend(preset):
     config = zoo.config(preset).small()
     found = []
-    for room in ROOMS:
-        model = zoo.build(config, room, **WIDE)
+    for backend in BACKENDS:
+        model = zoo.build(config, backend, **WIDE)
         before = {k: v.copy() for k, v in state(model).items()}
         inputs, targets = case(model)
         outputs = zoo.predict(model, inputs)
@@ -84,9 +84,9 @@ def test_statistics_are_the_same_in_every_room(preset):
 
 
 @pytest.mark.parametrize("preset", ["vgg11", "resnet18_v2"])
-def test_the_layer_with_maps_has_the_same_name_in_every_room(preset):
+def test_the_layer_with_maps_has_the_same_name_in_every_backend(preset):
     config = zoo.config(preset).small()
-    models = [zoo.build(config, room) for room in ROOMS]
+    models = [zoo.build(config, backend) for backend in BACKENDS]
     maps = [explain.feature_maps(m, zoo.example_inputs(m, 1)) for m in models]
     assert len({m.layer for m in maps}) == 1
     assert all(m.maps.shape == maps[0].maps.shape for m in maps)
@@ -169,12 +169,12 @@ def test_a_healthy_model_has_no_findings(preset):
     assert findings(zoo.build(zoo.config(preset).small())) == []
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_dead_units_are_found(room):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_dead_units_are_found(backend):
     def kill(weights):
         weights["linears.0.bias"][:3] = -100
 
-    model = zoo.build("mlp", room, hidden=(16, 16), in_features=9)
+    model = zoo.build("mlp", backend, hidden=(16, 16), in_features=9)
     [found] = findings(model, kill)
     assert (found.kind, found.layer) == ("dead", "linears.0")
     assert found.value == 3 / 16
@@ -205,7 +205,7 @@ def test_the_share_of_silent_outputs_is_that_of_zeros_after_the_relu():
     model = zoo.build("mlp", hidden=(16, 16), in_features=9, **WIDE)
     inputs, targets = case(model, 32)
     rows = explain.statistics(model, inputs, targets)
-    given = room_of(model).trace(model, as_inputs(model.config, inputs))
+    given = get_backend(model).trace(model, as_inputs(model.config, inputs))
     after = next(c for c in given if c.name == "linears.1").given[0]
     assert rows[0].silent == (after == 0).mean()
     assert rows[0].given == pytest.approx(np.std(inputs))
@@ -258,12 +258,12 @@ def test_states_that_the_loss_does_not_use_are_not_dead():
     assert [(row.silent, row.dead) for row in rows] == [(0, 0), (0, 0)]
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_saturated_gates_are_found(room):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_saturated_gates_are_found(backend):
     def shut(weights):
         weights["rnn.bias_ih_l0"].reshape(4, -1)[0] = -20  # the input gate
 
-    [found] = findings(zoo.build(zoo.config("lstm").small(), room), shut)
+    [found] = findings(zoo.build(zoo.config("lstm").small(), backend), shut)
     assert (found.kind, found.layer, found.value) == ("saturated", "rnn.l0.i", 1)
 
 
@@ -336,14 +336,16 @@ def trained(tmp_path_factory):
     return out
 
 
-def test_a_run_is_explained_in_any_room(trained, tmp_path):
+def test_a_run_is_explained_in_any_backend(trained, tmp_path):
     from PIL import Image
 
     told = {}
-    for room in ("torch", "jax"):
-        out = tmp_path / room
+    for backend in ("torch", "jax"):
+        out = tmp_path / backend
         args = ("--out", out, "--pictures", 1, "--target", 3, "--layer", "convs.0")
-        told[room] = json.loads(run(trained, *args, "--backend", room, "--json").stdout)
+        told[backend] = json.loads(
+            run(trained, *args, "--backend", backend, "--json").stdout
+        )
     ours = told["torch"]
     for a, b in zip(told["jax"]["layers"], ours["layers"], strict=True):
         assert a["gradient"] == pytest.approx(b["gradient"], rel=1e-3)

@@ -35,7 +35,7 @@ def same(a, b):
 
 
 @pytest.mark.parametrize("backend", ["torch", "tf", "jax"])
-def test_a_file_serves_every_room(model, file, backend, tmp_path):
+def test_a_file_serves_every_backend(model, file, backend, tmp_path):
     other = zoo.load(file, backend=backend)
     assert zoo.backend_of(other) == backend
     assert same(zoo.state(other), zoo.state(model))
@@ -217,7 +217,7 @@ def test_half_precision_files(tmp_path):
 def test_export_for_the_plain_framework(preset, tmp_path):
     import keras
 
-    from zoo.weights import export_native
+    from zoo.files.weights import export_native
 
     model = zoo.build(zoo.config(preset).small(), "jax", seed=2)
     export_native(model, tmp_path / "torch.safetensors", "torch")
@@ -246,7 +246,7 @@ def test_bfloat16_crosses(source, target, tmp_path):
     zoo.save(model, tmp_path / "model.safetensors")
     again = zoo.load(tmp_path / "model.safetensors", target)
     for found in (other, again):
-        assert zoo.registry.room(target).dtype_of(found) == "bfloat16"
+        assert zoo.registry.backend(target).dtype_of(found) == "bfloat16"
         for key, value in zoo.state(found).items():
             single = zoo.state(model)[key].astype(np.float32)
             assert np.array_equal(value.astype(np.float32), single)
@@ -271,7 +271,7 @@ def test_a_keras_file_in_a_fresh_process(tmp_path):
     import subprocess
     import sys
 
-    from zoo.weights import export_native
+    from zoo.files.weights import export_native
 
     model = zoo.build("tiny_mlp", "jax")
     export_native(model, tmp_path / "model.keras", "tf")

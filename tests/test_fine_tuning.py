@@ -1,12 +1,12 @@
-"""Fine-tuning: a new head, frozen weights, rates of their own; in every room."""
+"""Fine-tuning: a new head, frozen weights, rates of their own; in every backend."""
 
 import numpy as np
 import pytest
 
 import zoo
 from zoo.errors import ConfigError
-from zoo.recipe import Recipe
-from zoo.registry import ROOMS
+from zoo.registry import BACKENDS
+from zoo.spec.recipe import Recipe
 
 CNN = {"widths": (4, 6), "image_size": 9}
 
@@ -26,9 +26,9 @@ def new_head(path, backend, classes=2):
         return zoo.load(path, backend, num_classes=classes, seed=4)
 
 
-def test_the_new_head_is_the_same_in_every_room_and_the_rest_is_kept(saved):
+def test_the_new_head_is_the_same_in_every_backend_and_the_rest_is_kept(saved):
     before = zoo.state(zoo.load(saved))
-    states = [zoo.state(new_head(saved, room)) for room in ROOMS]
+    states = [zoo.state(new_head(saved, backend)) for backend in BACKENDS]
     for state in states:
         assert state["head.weight"].shape == (2, 6)
         for name, array in state.items():
@@ -45,9 +45,9 @@ def test_as_many_classes_as_before_keep_the_head(saved, recwarn):
     assert not [w for w in recwarn if "anew" in str(w.message)]
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_frozen_weights_and_statistics_stay_and_the_head_learns(saved, room):
-    model = zoo.load(saved, room)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_frozen_weights_and_statistics_stay_and_the_head_learns(saved, backend):
+    model = zoo.load(saved, backend)
     before = zoo.state(model)
     frozen = ("convs.*", "norms.*")
     recipe = Recipe(lr=0.01, steps=5, weight_decay=0.1, freeze=frozen, ema=0.9)
@@ -61,10 +61,10 @@ def test_frozen_weights_and_statistics_stay_and_the_head_learns(saved, room):
     )
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_group_has_a_rate_of_its_own(saved, room):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_group_has_a_rate_of_its_own(saved, backend):
     def moved(groups):
-        model = zoo.load(saved, room)
+        model = zoo.load(saved, backend)
         before = zoo.state(model)
         recipe = Recipe(optimizer="sgd", lr=0.1, steps=1, lr_groups=groups)
         zoo.fit(model, "digits", recipe)

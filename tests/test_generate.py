@@ -1,4 +1,4 @@
-"""Generated text: the same in every room, and what the definition says."""
+"""Generated text: the same in every backend, and what the definition says."""
 
 import math
 import sys
@@ -9,9 +9,9 @@ import pytest
 import zoo
 from zoo.configs.attention import GPTConfig
 from zoo.errors import ConfigError, InputError
-from zoo.generation import _choose, _uniform, generate
+from zoo.inference.generation import _choose, _uniform, generate
 
-ROOMS = ("torch", "tf", "jax")
+BACKENDS = ("torch", "tf", "jax")
 CONFIG = GPTConfig(
     vocabulary=50, context=12, d_model=20, heads=2, layers=2, d_ff=40, length=7
 )
@@ -20,7 +20,7 @@ PROMPT = np.array([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3], [0, 49, 0, 0, 49]])
 
 @pytest.fixture(scope="module")
 def models():
-    """Return the same model in every room, its weights far from their small start."""
+    """Return the same model in every backend, its weights far from their start."""
     first = zoo.build(CONFIG)
     random = np.random.default_rng(0)
     lively = {
@@ -28,13 +28,13 @@ def models():
         for name, v in zoo.state(first).items()
     }
     zoo.load_state(first, lively)
-    return {backend: zoo.convert(first, backend) for backend in ROOMS}
+    return {backend: zoo.convert(first, backend) for backend in BACKENDS}
 
 
 def same(models, *args, **kwargs):
-    """Return what all rooms generate, once they agree."""
-    texts = [generate(models[b], *args, **kwargs) for b in ROOMS]
-    for backend, text in zip(ROOMS, texts):
+    """Return what all backends generate, once they agree."""
+    texts = [generate(models[b], *args, **kwargs) for b in BACKENDS]
+    for backend, text in zip(BACKENDS, texts):
         assert np.array_equal(text, texts[0]), backend
     return texts[0]
 
@@ -51,7 +51,7 @@ def test_greedy_is_the_best_token_after_the_last_of_the_context(models):
     assert np.array_equal(text, expected)
 
 
-def test_drawn_texts_are_the_same_in_all_rooms(models):
+def test_drawn_texts_are_the_same_in_all_backends(models):
     kwargs = {"temperature": 0.8, "top_k": 20}
     text = same(models, PROMPT, 25, **kwargs, seed=7)
     assert np.array_equal(same(models, PROMPT[1], 25, **kwargs, seed=7)[:5], PROMPT[1])
@@ -111,7 +111,7 @@ def test_the_ends_of_a_distribution_are_within_it():
 
 def test_a_text_has_one_shape(models, monkeypatch):
     """Flax compiles anew for each."""
-    here = zoo.registry.room("jax")
+    here = zoo.registry.backend("jax")
     shapes = []
     forward = here.forward
 

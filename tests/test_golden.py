@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import zoo
-from zoo.initializers import draw
 from zoo.registry import twin
+from zoo.spec.initializers import draw
 from zoo.torch import shapes, trainable
 
 FILE = Path(__file__).parent / "golden.json"

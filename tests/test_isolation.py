@@ -1,4 +1,4 @@
-"""Each room works alone; `import zoo` loads nothing; rooms mirror each other."""
+"""Each backend works alone; `import zoo` loads nothing; backends mirror each other."""
 
 import ast
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import zoo
-from zoo.registry import ROOMS, families
+from zoo.registry import BACKENDS, families
 
 ROOT = Path(zoo.__file__).parent
 OTHERS = {
@@ -33,8 +33,8 @@ def run(code):
     return done.stdout
 
 
-@pytest.mark.parametrize("backend", ROOMS)
-def test_a_room_works_where_the_others_cannot_be_imported(backend, tmp_path):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_backend_works_where_the_others_cannot_be_imported(backend, tmp_path):
     code = BLOCK.format(blocked=OTHERS[backend]) + textwrap.dedent(f"""
         import zoo
         from zoo.errors import MissingBackendError
@@ -89,8 +89,8 @@ def steps(path):
 
 
 @pytest.mark.parametrize("family", [m.__name__.rpartition(".")[2] for m in families()])
-def test_the_rooms_mirror_each_other(family):
-    paths = [ROOT / room / f"{family}.py" for room in ROOMS]
+def test_the_backends_mirror_each_other(family):
+    paths = [ROOT / backend / f"{family}.py" for backend in BACKENDS]
     if not paths[0].exists():
         pytest.fail(f"{family} is no family of the zoo's own")
     first = classes(paths[0])
@@ -99,8 +99,10 @@ def test_the_rooms_mirror_each_other(family):
         assert steps(path) == steps(paths[0]), path
 
 
-def test_the_rooms_have_the_same_files():
-    names = {room: {p.name for p in (ROOT / room).glob("*.py")} for room in ROOMS}
+def test_the_backends_have_the_same_files():
+    names = {
+        backend: {p.name for p in (ROOT / backend).glob("*.py")} for backend in BACKENDS
+    }
     assert names["torch"] == names["jax"] == names["tf"] - {"_engine.py"}  # Keras has 3
 
 

@@ -12,7 +12,7 @@ from flax import nnx
 
 import zoo
 from tests.representatives import REPRESENTATIVES, inputs, small
-from zoo.recipe import Recipe
+from zoo.spec.recipe import Recipe
 
 
 @pytest.mark.parametrize("name", REPRESENTATIVES)

@@ -1,4 +1,4 @@
-"""Keras trains on JAX and on torch as the other rooms do, through its own methods."""
+"""Keras trains on JAX and on torch as the other backends do, by its own methods."""
 
 import json
 import os
@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.batch import Batch
 from zoo.errors import ConfigError
-from zoo.measure import CEILING32, EPS32, FACTOR32, compare, worst
-from zoo.recipe import Recipe
-from zoo.registry import room
+from zoo.parity.tolerance import CEILING32, EPS32, FACTOR32, compare, worst
+from zoo.registry import get_backend
+from zoo.spec.batch import Batch
+from zoo.spec.recipe import Recipe
 from zoo.tf._engine import Trainer as EngineTrainer
 from zoo.tf._engine import join
 
@@ -52,10 +52,10 @@ def train(trainer, parts, lr):
 
 
 def reference(name, dtype):
-    """Return losses, weights and buffers after three steps in the torch room."""
+    """Return losses, weights and buffers after three steps in the torch backend."""
     model = zoo.build(config(name), "torch", dtype=dtype)
     recipe = Recipe(**CASES[name])
-    here = room("torch")
+    here = get_backend("torch")
     trainer = here.Trainer(model, recipe, model.config.loss)
     found = train(trainer, batches(name), recipe.lr)
     return found | {k: np.array(v) for k, v in here.read(model).items()}
@@ -64,11 +64,11 @@ def reference(name, dtype):
 CODE = """
     import json, os, sys
     import numpy as np, zoo
-    from zoo.batch import Batch
-    from zoo.recipe import Recipe
-    from zoo.registry import room
+    from zoo.spec.batch import Batch
+    from zoo.spec.recipe import Recipe
+    from zoo.registry import backend
     folder, engine, cases = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
-    here = room("tf")
+    here = get_backend("tf")
     for name, (changes, inputs) in cases.items():
         model = zoo.build(zoo.config(name, dropout=0.0).small(), "tf")
         trainer = here.Trainer(model, Recipe(**changes), model.config.loss)
@@ -91,7 +91,7 @@ CODE = """
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["jax", "torch"])
 def test_three_steps_are_those_of_pytorch(engine, tmp_path):
-    """In float32, within what float32 costs the torch room, times the ladder's 16."""
+    """In float32, within what float32 costs PyTorch, times the ladder's 16."""
     cases = {}
     for name, changes in CASES.items():
         arrays = {}
@@ -121,15 +121,15 @@ def test_three_steps_are_those_of_pytorch(engine, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["cnn", "mlp", "lstm"])  # no sparse gradients
-def test_on_tensorflow_it_is_the_rooms_own_training_to_the_last_digits(name):
+def test_on_tensorflow_it_is_the_backends_own_training_to_the_last_digits(name):
     """The same steps, once through `train_on_batch`, once through tf.function."""
     recipe = Recipe(**CASES[name])
     states = []
-    for trainer in (EngineTrainer, room("tf").Trainer):
+    for trainer in (EngineTrainer, get_backend("tf").Trainer):
         model = zoo.build(config(name), "tf", dtype="float64")
         here = trainer(model, recipe, model.config.loss)
         found = train(here, batches(name), recipe.lr)
-        found |= {k: np.array(v) for k, v in room("tf").read(model).items()}
+        found |= {k: np.array(v) for k, v in get_backend("tf").read(model).items()}
         here.close()
         states.append(found)
     losses = [s.pop("losses") for s in states]

@@ -1,4 +1,4 @@
-"""The LR range test: the same curve in every room, and a rate that is worth having."""
+"""The LR range test: the same curve in every backend, and a rate worth having."""
 
 import json
 
@@ -9,21 +9,21 @@ from click.testing import CliRunner
 import zoo
 from zoo.cli import main
 from zoo.errors import ConfigError, TrainingDiverged
-from zoo.range_test import lr_find
-from zoo.recipe import Recipe
-from zoo.registry import ROOMS
-from zoo.train import fit
+from zoo.registry import BACKENDS
+from zoo.spec.recipe import Recipe
+from zoo.training.fit import fit
+from zoo.training.lr_find import lr_find
 
 SMALL = {"in_features": 64, "hidden": (16,)}
 
 
-def test_the_curve_is_the_same_in_every_room_and_the_model_untouched():
+def test_the_curve_is_the_same_in_every_backend_and_the_model_untouched():
     recipe = Recipe(batch_size=32, accumulate=2, deterministic_dropout=True)
     found = {}
-    for room in ROOMS:
-        model = zoo.build("mlp_bn_gelu", room, dtype="float64", **SMALL)
+    for backend in BACKENDS:
+        model = zoo.build("mlp_bn_gelu", backend, dtype="float64", **SMALL)
         before = zoo.state(model)
-        found[room] = lr_find(model, "digits", recipe, steps=40, high=100.0)
+        found[backend] = lr_find(model, "digits", recipe, steps=40, high=100.0)
         after = zoo.state(model)
         assert any("running_mean" in name for name in after)
         assert all(np.array_equal(after[name], before[name]) for name in before)

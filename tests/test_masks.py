@@ -1,4 +1,4 @@
-"""Counted dropout: one mask for all rooms. Seeded dropout: a function of the key."""
+"""Counted dropout: one mask for all backends. Seeded dropout: a function of the key."""
 
 import contextlib
 import threading
@@ -15,9 +15,9 @@ from torch import nn
 
 import zoo
 from tests.representatives import inputs
-from zoo import masks
 from zoo.jax import _dropout as jax_dropout
-from zoo.registry import room
+from zoo.registry import get_backend
+from zoo.spec import masks
 from zoo.tf import _dropout as tf_dropout
 from zoo.torch import _dropout as torch_dropout
 
@@ -78,7 +78,7 @@ def test_the_masks_of_all_versions_are_these():
     assert np.packbits(bits).tobytes().hex() == "e824294856bbaa44"
 
 
-# ----------------------------------------------------------------------- the rooms
+# ----------------------------------------------------------------------- the backends
 
 
 def drop_torch(rate, x, key, first_row, kind="counted"):
@@ -208,7 +208,7 @@ def pass_jax(model, xs, first_row=0, learn=True):
 
     y, grads = run(params, np.uint32(KEY), first_row, [_native(x, model) for x in xs])
     found = read(nnx.merge(graph, grads, rest, copy=True))
-    learned = room("jax").trainable(model) if learn else ()
+    learned = get_backend("jax").trainable(model) if learn else ()
     return np.asarray(y), {k: v for k, v in found.items() if k in learned}
 
 
@@ -221,7 +221,7 @@ def slopes(shape):
 
 def run(config, backend, xs, **kwargs):
     model = zoo.build(config, backend)
-    with room(backend).exact(model, "float64") as exact:
+    with get_backend(backend).exact(model, "float64") as exact:
         return PASSES[backend](exact, xs, **kwargs)
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from zoo import metrics
 from zoo.errors import InputError, UnknownNameError
+from zoo.spec import metrics
 
 
 def logits(*shape, seed=0):

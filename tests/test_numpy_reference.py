@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import numpy_reference as scratch
 from zoo.configs.mlp import MLPConfig
-from zoo.data import digits
+from zoo.data.scikit import digits
+from zoo.learn import numpy_reference as scratch
 
 CONFIG = MLPConfig(in_features=64, hidden=(16,), num_classes=10)
 
@@ -43,7 +43,7 @@ def test_a_step_is_that_of_the_frameworks(backend):
     dead = state["linears.0.weight"][3]  # z = 0 exactly, for every example
     dead[:] = 0
     zoo.load_state(model, state)
-    here = zoo.registry.room(backend)
+    here = zoo.registry.backend(backend)
     found = here.backward(model, (x,), {"cross_entropy": labels}, "cross_entropy")
     loss, grads = scratch.gradients(state, x, labels)
     assert grads.keys() == state.keys() == found.gradients.keys()

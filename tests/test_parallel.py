@@ -14,9 +14,9 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from zoo.batch import Batch, check_shares, share
 from zoo.errors import ConfigError, InputError
-from zoo.train import fit
+from zoo.spec.batch import Batch, check_shares, share
+from zoo.training.fit import fit
 
 ROOT = Path(__file__).parent.parent
 BOUND = 1e-10
@@ -29,11 +29,11 @@ from pathlib import Path
 import numpy as np
 
 import zoo
-from zoo.callbacks import Callback
-from zoo.datasets import from_arrays
+from zoo.training.callbacks import Callback
+from zoo.data import from_arrays
 from zoo.errors import InputError
-from zoo.recipe import Recipe
-from zoo.train import fit
+from zoo.spec.recipe import Recipe
+from zoo.training.fit import fit
 
 RECIPE = Recipe(
     optimizer="momentum", lr=0.05, batch_size=8, steps=4, deterministic_dropout=True

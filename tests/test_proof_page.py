@@ -6,7 +6,7 @@ from parity_tests.learning import TASKS
 from parity_tests.matrix import CELLS
 from parity_tests.proof import DOCS, page
 from tests.representatives import REPRESENTATIVES
-from zoo.registry import ROOMS
+from zoo.registry import BACKENDS
 
 
 def test_the_page_is_that_of_the_figures():
@@ -20,5 +20,5 @@ def test_the_page_is_that_of_the_figures():
             assert found["one step"] <= 1e-10, name
             assert max(found["steps"], found["resume elsewhere"]) <= 1e-8, name
     for name, task in TASKS.items():
-        for room in ROOMS:
-            assert task.reached(proof["learning"][name][room]["value"]), name
+        for backend in BACKENDS:
+            assert task.reached(proof["learning"][name][backend]["value"]), name

@@ -10,7 +10,7 @@ import torch
 import zoo
 
 SAME_IN_TORCH = 1e-6  # the same operators on the same weights, in float32
-SAME = 1e-10  # other rooms, in float64
+SAME = 1e-10  # other backends, in float64
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def torchvision():
 
 
 def agree(reference, name, shape, **overrides):
-    """Load the reference's weights into each room; compare the outputs."""
+    """Load the reference's weights into each backend; compare the outputs."""
     torch.manual_seed(0)
     reference = reference.eval().double()
     with torch.no_grad():
@@ -47,9 +47,9 @@ def agree(reference, name, shape, **overrides):
         model = zoo.build(name, backend, **overrides)
         names = [k for k in state if not k.endswith("num_batches_tracked")]
         assert list(zoo.state(model)) == names or backend != "torch"
-        with zoo.registry.room(backend).exact(model, "float64") as exact:
-            zoo.registry.room(backend).write(exact, state)
-            y = zoo.registry.room(backend).forward(exact, (x,))
+        with zoo.registry.backend(backend).exact(model, "float64") as exact:
+            zoo.registry.backend(backend).write(exact, state)
+            y = zoo.registry.backend(backend).forward(exact, (x,))
         error = abs(y - expected).max() / abs(expected).max()
         assert error < SAME, (backend, error)
 
@@ -112,7 +112,7 @@ def test_torchvision_names_and_shapes(torchvision, name):
     assert list(shapes(ours).items()) == list(shapes(reference).items())
 
 
-def test_a_torchvision_file_loads_in_every_room(torchvision, tmp_path):
+def test_a_torchvision_file_loads_in_every_backend(torchvision, tmp_path):
     """With auxiliary heads, as the public file of GoogLeNet has them."""
     reference = torchvision.googlenet(aux_logits=True, init_weights=False).eval()
     torch.save(reference.state_dict(), tmp_path / "googlenet.pth")
@@ -128,7 +128,7 @@ def test_a_torchvision_file_loads_in_every_room(torchvision, tmp_path):
 def test_what_convert_writes_loads_in_torchvision(torchvision, tmp_path):
     from safetensors.torch import load_file
 
-    from zoo.weights import export_native
+    from zoo.files.weights import export_native
 
     model = zoo.build("resnet18", "jax", num_classes=7)
     export_native(model, tmp_path / "resnet18.safetensors", "torch")
@@ -140,7 +140,9 @@ def test_keras_applications_resnet50():
     """The older form: the stride in the first 1x1, biases, another epsilon."""
     reference = keras.applications.ResNet50(weights=None, classifier_activation=None)
     ours = zoo.build("resnet50_v1", "tf")
-    assert reference.count_params() == zoo.registry.room("tf").count(ours) == 25_636_712
+    assert (
+        reference.count_params() == zoo.registry.backend("tf").count(ours) == 25_636_712
+    )
     rng = np.random.default_rng(0)
     for layer in reference.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -159,7 +161,7 @@ def test_keras_applications_resnet50():
             if i == 0:
                 parts[f"{block}.downsample.0"] = f"{theirs}_0_conv"
                 parts[f"{block}.downsample.1"] = f"{theirs}_0_bn"
-    modules = zoo.registry.room("tf").submodules(ours)
+    modules = zoo.registry.backend("tf").submodules(ours)
     for path, name in parts.items():
         modules[path].set_weights(reference.get_layer(name).get_weights())
     x = rng.normal(size=(1, 224, 224, 3)).astype(np.float32)
@@ -170,7 +172,7 @@ def test_keras_applications_resnet50():
 
 
 def test_hugging_face_gpt2(torchvision):  # transformers imports it
-    """Names and layouts of HF's file, outputs of its class, in every room."""
+    """Names and layouts of HF's file, outputs of its class, in every backend."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
     shape = {"vocab_size": 50, "n_positions": 16, "n_embd": 20, "n_layer": 11}

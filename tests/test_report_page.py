@@ -7,9 +7,21 @@ import re
 import pytest
 
 from tests.browser.study_rows import HOSTILE, study
-from zoo.statistics import Estimate
-from zoo.study import charts, page, page_diff, page_tables, page_words
-from zoo.study.page_rows import styles, views
+from zoo.study.intervals import Estimate
+from zoo.study.report import (
+    charts,
+    page,
+)
+from zoo.study.report import (
+    diff as page_diff,
+)
+from zoo.study.report import (
+    tables as page_tables,
+)
+from zoo.study.report import (
+    words as page_words,
+)
+from zoo.study.report.rows import styles, views
 from zoo.study.results import Study
 
 

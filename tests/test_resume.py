@@ -10,9 +10,9 @@ import pytest
 
 import zoo
 from zoo.errors import FileError, InputError
-from zoo.recipe import Recipe
-from zoo.runs import Folder
-from zoo.weights import read_file, write_safetensors
+from zoo.files.safetensors import read_file, write_safetensors
+from zoo.spec.recipe import Recipe
+from zoo.training.folder import RunFolder
 
 RECIPE = Recipe(
     optimizer="adamw", lr=3e-3, schedule="cosine", steps=24, batch_size=100, ema=0.9
@@ -22,18 +22,18 @@ CONFIG = {"in_features": 64, "hidden": (16,), "dropout": 0.2}
 # Where SIGKILL strikes: (what is called, at which call).
 MOMENTS = {
     "a checkpoint's weights half written": ("safetensors.numpy.save_file", 3),
-    "before the checkpoint gets its name": ("zoo.runs.Path.replace", 8),
-    "before best.json": ("zoo.runs._write", 6),
-    "while old checkpoints go": ("zoo.runs.shutil.rmtree", 7),
-    "in the midst of a line of metrics": ("zoo.callbacks.json_line", 14),
-    "in the midst of a step": ("zoo.loop.split", 18),
+    "before the checkpoint gets its name": ("zoo.training.folder.Path.replace", 8),
+    "before best.json": ("zoo.training.folder.write_text", 6),
+    "while old checkpoints go": ("zoo.training.folder.shutil.rmtree", 7),
+    "in the midst of a line of metrics": ("zoo.training.callbacks.json_line", 14),
+    "in the midst of a step": ("zoo.training.loop.split", 18),
 }
 SCRIPT = """
     import importlib, os, signal, sys
     import zoo
-    from zoo.recipe import Recipe
+    from zoo.spec.recipe import Recipe
     folder, recipe, where, count = sys.argv[1:]
-    importlib.import_module("zoo.loop")
+    importlib.import_module("zoo.training.loop")
     module, _, name = where.rpartition(".")
     try:
         holder = importlib.import_module(module)
@@ -71,7 +71,7 @@ def whole():
 def test_killed_and_resumed_is_the_same_run(moment, whole, tmp_path):
     folder = tmp_path / "run"
     where, count = MOMENTS[moment]
-    # each moment in one room: what is on the disk does not depend on it
+    # each moment in one backend: what is on the disk does not depend on it
     backend = ("torch", "jax")[sorted(MOMENTS).index(moment) % 2]
     code = textwrap.dedent(SCRIPT).format(backend=backend, config=CONFIG)
     done = subprocess.run(
@@ -88,7 +88,7 @@ def test_killed_and_resumed_is_the_same_run(moment, whole, tmp_path):
     assert steps == list(range(1, RECIPE.steps + 1))
     left = {p.name for p in (folder / "checkpoints").iterdir()}
     assert not {n for n in left if n.startswith(".")}, left
-    assert Folder(folder).best() == history.best
+    assert RunFolder(folder).best() == history.best
 
 
 def test_a_finished_run_is_not_run_again(tmp_path):
@@ -135,7 +135,7 @@ def test_damaged_files_get_one_line(name, text, words, tmp_path):
 
 
 def test_a_damaged_best_json_gets_one_line(tmp_path):
-    folder = Folder(tmp_path)
+    folder = RunFolder(tmp_path)
     folder.checkpoints.mkdir()
     (folder.checkpoints / "best.json").write_text("{}")
     with pytest.raises(FileError, match="names no step"):
@@ -156,14 +156,14 @@ def test_other_data_and_other_recipes_are_refused(tmp_path):
         model, "digits", short.override(steps=4), out=tmp_path, resume=True
     )
     assert len(longer.losses) == 4
-    assert Folder(tmp_path).recipe().steps == 4
+    assert RunFolder(tmp_path).recipe().steps == 4
 
 
-@pytest.mark.parametrize("backend", zoo.registry.ROOMS)
+@pytest.mark.parametrize("backend", zoo.registry.BACKENDS)
 def test_a_lost_moment_is_told(backend, tmp_path):
     model = zoo.build("mlp", backend, **CONFIG)
     zoo.fit(model, "digits", RECIPE.override(steps=2), out=tmp_path)
-    path = Folder(tmp_path).at(2) / "optimizer.safetensors"
+    path = RunFolder(tmp_path).at(2) / "optimizer.safetensors"
     slots, _ = read_file(path)
     del slots["exp_avg/head.bias"]
     write_safetensors(slots, path, {})
@@ -171,7 +171,7 @@ def test_a_lost_moment_is_told(backend, tmp_path):
         zoo.resume(tmp_path)
 
 
-@pytest.mark.parametrize("backend", zoo.registry.ROOMS)
+@pytest.mark.parametrize("backend", zoo.registry.BACKENDS)
 def test_what_cannot_be_targets_gets_one_line(backend):
     """Frameworks would broadcast, wrap round, or end in a traceback."""
     x = np.zeros((8, 64), np.float32)

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoo import statistics
 from zoo.errors import ConfigError, FileError, MissingBackendError, UnknownNameError
-from zoo.recipe import Recipe
-from zoo.study import driver, plan, proof, results, table
+from zoo.spec.recipe import Recipe
+from zoo.study import driver, plan, proof, results
+from zoo.study import intervals as statistics
+from zoo.study import terminal as table
 from zoo.study.engine import Failed, Lost, Moved
 from zoo.study.plan import Column, Entry, Plan
 
@@ -174,7 +175,7 @@ def test_twins_are_proven_and_each_planted_difference_is_not():
     singles = {"a": _computed(1e-7), "b": _computed(2e-7)}
     rungs = proof.judge("a", doubles, singles)
     assert all(r["ok"] for rows in rungs.values() for r in rows)
-    assert [r["name"] for r in rungs["b"][::2]] == list(proof.RUNGS)
+    assert [r["name"] for r in rungs["b"][::2]] == list(proof.CELL_RUNGS)
     for name in doubles["b"]:
         spoilt = {
             "a": doubles["a"],
@@ -231,7 +232,7 @@ def test_a_column_without_float64_is_held_against_the_reference():
     rungs = proof.judge(
         "a", {"a": _computed()}, {"a": _computed(1e-7), "c": _computed(1e-7)}
     )
-    assert len(rungs["c"]) == len(proof.RUNGS)
+    assert len(rungs["c"]) == len(proof.CELL_RUNGS)
     assert all(r["ok"] for r in rungs["c"])
     wrong = {"a": _computed(1e-7), "c": _computed(1e-7, seed=1)}
     assert not any(
@@ -415,7 +416,7 @@ def test_an_accident_is_tried_again_and_a_baseline_takes_all_with_it(tmp_path):
     second = _compare(tmp_path, again)
     assert {b for b, _, _ in again.asked} == {"torch", "jax"}
     assert all(r["status"] == "ok" for r in second.rows)
-    folder = results.Folder(tmp_path / "study")
+    folder = results.StudyFolder(tmp_path / "study")
     base = next(
         r for r in second.rows if r["row"] == "cell" and r["backend"] == "torch"
     )
@@ -478,7 +479,7 @@ def test_two_studies_do_not_share_a_folder(tmp_path):
     _compare(tmp_path, asked, description="other words")
     assert not asked.asked
     with (
-        results.Folder(tmp_path / "study").claimed(),
+        results.StudyFolder(tmp_path / "study").claimed(),
         pytest.raises(FileError, match="another zoo compare is writing"),
     ):
         _compare(tmp_path, Cells())
@@ -501,7 +502,7 @@ def test_a_full_disk_keeps_what_is_finished(tmp_path, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("zoo.weights.os.fsync", full)
+    monkeypatch.setattr("zoo.files.atomic.os.fsync", full)
     with pytest.raises(FileError, match="No space left on device"):
         _compare(tmp_path, Cells())
     assert (tmp_path / "study" / "results.jsonl").read_text() == before

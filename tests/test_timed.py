@@ -13,17 +13,17 @@ import torch
 
 import zoo
 from tests.representatives import inputs, small
-from zoo.batch import Batch
 from zoo.errors import ConfigError, UnknownNameError
-from zoo.measure import FLOAT64, compare, worst
 from zoo.models import example_targets
-from zoo.modes import MODES, find
-from zoo.recipe import Recipe
-from zoo.registry import ROOMS, room
+from zoo.parity.tolerance import FLOAT64, compare, worst
+from zoo.registry import BACKENDS, get_backend
+from zoo.spec.batch import Batch
+from zoo.spec.recipe import Recipe
+from zoo.study.modes import MODES, find
 
 HERE = [  # the modes of this process's Keras engine
     (backend, name)
-    for backend in ROOMS
+    for backend in BACKENDS
     for name, mode in MODES[backend].items()
     if mode.exact
 ]
@@ -37,7 +37,7 @@ def names(backend, mode):
 
 def timed(name, backend, mode, **kwargs):
     """Return a small model as its mode wants it, its inputs, and the timed call."""
-    here, how = room(backend), find(backend, mode)
+    here, how = get_backend(backend), find(backend, mode)
     model = here.arrange(small(name, backend, **kwargs), how.channels_last)
     xs = inputs(model, 4)
     return model, xs, here.inference(model, xs, how.compile)
@@ -48,7 +48,7 @@ def test_a_timed_forward_pass_is_what_predict_gives(backend, mode):
     for name in names(backend, mode):
         model, xs, call = timed(name, backend, mode)
         wanted = zoo.predict(model, xs)
-        found = room(backend).outside(call())
+        found = get_backend(backend).outside(call())
         assert found.shape == wanted.shape
         assert worst(compare({name: found}, {name: wanted})).error < 1e-5, name
 
@@ -56,10 +56,10 @@ def test_a_timed_forward_pass_is_what_predict_gives(backend, mode):
 @pytest.mark.parametrize("backend, mode", [h for h in HERE if h[0] != "torch"])
 def test_a_second_call_does_not_come_by_the_models_code(backend, mode):
     model, _, call = timed("cnn", backend, mode)
-    first = room(backend).outside(call())
+    first = get_backend(backend).outside(call())
     again = AssertionError("traced again")
     with mock.patch.object(type(model), "__call__", side_effect=again):
-        assert np.array_equal(room(backend).outside(call()), first)
+        assert np.array_equal(get_backend(backend).outside(call()), first)
 
 
 def test_torch_compiles_one_graph_once():
@@ -94,8 +94,8 @@ def test_channels_last_goes_through_the_whole_net():
     ],
 )
 def test_a_mode_trains_the_same_weights(name, backend, mode):
-    """Three steps in float64, as in the room's first mode."""
-    here, states = room(backend), []
+    """Three steps in float64, as in the backend's first mode."""
+    here, states = get_backend(backend), []
     for way in (next(iter(MODES[backend])), mode):
         how = find(backend, way)
         model = small(name, backend, dtype="float64")
@@ -115,7 +115,7 @@ def test_a_mode_trains_the_same_weights(name, backend, mode):
 
 def test_a_compiled_lstm_trains_in_float32():
     """PyTorch's own compiled LSTM for the CPU fails in the backward pass."""
-    here, losses = room("torch"), []
+    here, losses = get_backend("torch"), []
     for how in (False, True):
         model = small("lstm", "torch")
         kind, xs = model.config.loss, inputs(model, 4)
@@ -131,9 +131,9 @@ CODE = """
     import json, sys
     from pathlib import Path
     import zoo
-    from zoo.registry import room
+    from zoo.registry import backend
     backend, folder = sys.argv[1], Path(sys.argv[2])
-    here = room(backend)
+    here = get_backend(backend)
     print(json.dumps(here.settle(1)))
     here.matmul(64)()
     if sys.argv[3] == "profile":
@@ -170,7 +170,7 @@ def fresh(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_every_room_tells_the_same_settings(fresh):
+def test_every_backend_tells_the_same_settings(fresh):
     """In a process of its own: threads are set before the first operator."""
     settings = [row[0] for row in fresh.values()]
     assert {tuple(s) for s in settings} == {tuple(settings[0])}
@@ -199,7 +199,7 @@ def test_a_profile_names_what_computes(fresh):
 
 def test_inference_is_not_timed_in_training_mode():
     model, _, call = timed("cnn", "torch", "eager")
-    trainer = room("torch").Trainer(model, Recipe(), model.config.loss)
+    trainer = get_backend("torch").Trainer(model, Recipe(), model.config.loss)
     with pytest.raises(ConfigError, match="close its trainer"):
         call()
     trainer.close()
@@ -209,7 +209,7 @@ def test_inference_is_not_timed_in_training_mode():
 def test_threads_cannot_be_set_once_an_operator_ran():
     for backend in ("torch", "tf"):
         zoo.predict(small("mlp", backend), inputs(small("mlp", backend)))
-    here = room("tf")
+    here = get_backend("tf")
     with pytest.raises(ConfigError, match="settle must come first"):
         here.settle(7)
 
@@ -220,7 +220,7 @@ def test_an_unknown_mode_gets_the_nearest():
         find("torch", "compiled")
     with pytest.raises(UnknownNameError, match="Known: jit"):
         find("jax", "eager")
-    assert set(MODES) == set(ROOMS)
+    assert set(MODES) == set(BACKENDS)
 
 
 @pytest.mark.parametrize("optimizer", ["momentum", "adamw", "adagrad"])
@@ -228,11 +228,11 @@ def test_a_resumed_channels_last_model_goes_on_the_same(optimizer, tmp_path):
     """Fused optimizers ignore strides: moments must be stored as their weights are."""
     recipe = Recipe(optimizer=optimizer, lr=0.01, steps=6, batch_size=16)
     config = zoo.config("cnn", widths=(4, 6), image_size=8, pools=1)
-    torch_room = room("torch")
+    torch_backend = get_backend("torch")
 
     def fresh(last):
         model = zoo.build(config, "torch", dtype="float64")
-        return torch_room.arrange(model, last)
+        return torch_backend.arrange(model, last)
 
     whole = zoo.fit(fresh(False), "digits", recipe)
     first = zoo.fit(fresh(True), "digits", recipe.override(steps=3), out=tmp_path)

@@ -1,4 +1,4 @@
-"""Build models and run them; every function works in every room."""
+"""Build models and run them; every function works in every backend."""
 
 from __future__ import annotations
 
@@ -10,17 +10,50 @@ import numpy as np
 from .backend import Model
 from .configs._base import Config, Input
 from .errors import InputError, unknown
-from .initializers import initial_state, uniform
-from .registry import config, room, room_of, twin
+from .registry import backend_of, config, get_backend, twin
+from .spec.draws import uniform
+from .spec.initializers import initial_state
 
 Inputs = np.ndarray | tuple[np.ndarray, ...] | Mapping[str, np.ndarray]
 
 
-def resolve(what: str | Config, **overrides: Any) -> Config:
+def resolve(preset: str | Config, **overrides: Any) -> Config:
     """Return a config from a preset's name or a config."""
-    if isinstance(what, Config):
-        return what.override(**overrides)
-    return config(what, **overrides)
+    if isinstance(preset, Config):
+        return preset.override(**overrides)
+    return config(preset, **overrides)
+
+
+def construct(
+    config: Config,
+    backend: str = "torch",
+    *,
+    dtype: str = "float32",
+    device: str | None = None,
+    native_seed: int | None = None,
+) -> Model:
+    """Return a model whose weights are still to be written.
+
+    Args:
+        config: of the model.
+        backend, dtype, device: as in `build`.
+        native_seed: start from the framework's own initial weights, by this seed;
+            None draws none, and takes no time for it.
+
+    Raises:
+        UnknownNameError: for a dtype or a backend that does not exist.
+        InputError: for a device that cannot be used.
+    """
+    package = get_backend(backend)
+    if dtype not in package.DTYPES:
+        raise unknown("dtype", dtype, package.DTYPES)
+    return package.construct(
+        twin(config, backend),
+        config,
+        dtype=dtype,
+        device=device,
+        native_seed=native_seed,
+    )
 
 
 def build(
@@ -48,45 +81,38 @@ def build(
     Raises:
         ZooError: for a name, field, value, dtype or device that does not exist.
     """
-    what = resolve(name, **overrides)
-    here = room(backend)
     if init not in ("zoo", "native"):
         raise unknown("init", init, ("zoo", "native"))
-    if dtype not in here.DTYPES:
-        raise unknown("dtype", dtype, here.DTYPES)
-    model = here.construct(
-        twin(what, backend),
-        what,
-        dtype=dtype,
-        device=device,
-        native_seed=seed if init == "native" else None,
-    )
+    config = resolve(name, **overrides)
+    own_seed = seed if init == "native" else None
+    model = construct(config, backend, dtype=dtype, device=device, native_seed=own_seed)
     if init == "zoo":
-        here.write(model, initial_state(what, here.shapes(model), seed))
+        package = get_backend(model)
+        package.write(model, initial_state(config, package.shapes(model), seed))
     return model
 
 
 def count_parameters(model: Model) -> int:
     """Return the number of trainable scalars."""
-    here = room_of(model)
-    shapes = here.shapes(model)
-    return sum(int(np.prod(shapes[name])) for name in here.trainable(model))
+    backend = get_backend(model)
+    shapes = backend.shapes(model)
+    return sum(int(np.prod(shapes[name])) for name in backend.trainable(model))
 
 
-def example_inputs(what: Any, batch: int = 2, seed: int = 0) -> Any:
-    """Return inputs for a preset's name, a config or a model: NumPy, channels last.
+def example_inputs(model: Any, batch: int = 2, seed: int = 0) -> Any:
+    """Return inputs for a model, a config or a preset's name: NumPy, channels last.
 
     An array, or a tuple in call order. They touch the edges: a patch of exact zeros
     (ties for ReLU and max-pool), negative values, the first and the last token, a
     length of one, masked positions, the time steps 0 and 999.
     """
-    if not isinstance(what, (str, Config)):
-        room_of(what)  # or the error that this is no model of ours
-        what = what.config
-    what = resolve(what)
+    if not isinstance(model, (str, Config)):
+        backend_of(model)  # or the error that this is no model of the zoo
+        model = model.config
+    config = resolve(model)
     if batch < 1:
         raise InputError(f"batch must be at least 1; got {batch}.")
-    arrays = tuple(_example(spec, batch, seed) for spec in what.inputs())
+    arrays = tuple(_example(spec, batch, seed) for spec in config.inputs())
     return arrays[0] if len(arrays) == 1 else arrays
 
 
@@ -191,7 +217,7 @@ def predict(model: Model, inputs: Inputs) -> np.ndarray:
     Inputs are NumPy, channels last: an array, a tuple in call order, or a dict. The
     model's own mode is restored.
     """
-    return room_of(model).forward(model, as_inputs(model.config, inputs))
+    return get_backend(model).forward(model, as_inputs(model.config, inputs))
 
 
 def trace(model: Model, inputs: Inputs) -> dict[str, Any]:
@@ -200,5 +226,5 @@ def trace(model: Model, inputs: Inputs) -> dict[str, Any]:
     Outputs are NumPy, channels last, in order of completion; a submodule called more
     than once keeps its last output.
     """
-    calls = room_of(model).trace(model, as_inputs(model.config, inputs))
+    calls = get_backend(model).trace(model, as_inputs(model.config, inputs))
     return {c.name: c.own for c in calls if c.name}

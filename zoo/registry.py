@@ -25,9 +25,10 @@ from .errors import ConfigError, MissingBackendError, ZooError, unknown
 if TYPE_CHECKING:
     from .backend import Backend  # needs NumPy, which `zoo list` does without
 
-ROOMS = ("torch", "tf", "jax")
+BACKENDS = ("torch", "tf", "jax")
 ALIASES = {"pytorch": "torch", "tensorflow": "tf", "keras": "tf", "flax": "jax"}
 TITLES = {"torch": "PyTorch", "tf": "Keras", "jax": "Flax"}
+COLOURS = {"torch": "#D55E00", "tf": "#6A1B4D", "jax": "#0091C8"}  # in every chart
 _FRAMEWORKS = {
     "torch": ("torch",),
     "tf": ("tensorflow", "keras"),
@@ -39,7 +40,8 @@ _FRAMEWORKS = {
 def families() -> tuple[ModuleType, ...]:
     """Return the config modules: the zoo's own, then those of installed packages."""
     own = (m.name for m in pkgutil.iter_modules(configs.__path__) if m.name[0] != "_")
-    modules = [import_module(f"{configs.__name__}.{name}") for name in own]
+    every = [import_module(f"{configs.__name__}.{name}") for name in own]
+    modules = [module for module in every if hasattr(module, "PRESETS")]
     for point in entry_points(group="zoo.architectures"):
         try:
             module = point.load()
@@ -123,20 +125,21 @@ def config_from_key(key: str, values: dict[str, Any]) -> Config:
     )
 
 
-def room_name(backend: str) -> str:
+def backend_id(backend: str) -> str:
     """Return the id of a backend, from its id or an alias."""
     name = ALIASES.get(backend, backend)
-    if name not in ROOMS:
-        raise unknown("backend", backend, (*ROOMS, *ALIASES))
+    if name not in BACKENDS:
+        raise unknown("backend", backend, (*BACKENDS, *ALIASES))
     return name
 
 
-def room(backend: str) -> Backend:
-    """Return the room, importing its framework.
+def get_backend(backend: str | Any) -> Backend:
+    """Return a backend, by its id or alias, or the one of a model.
 
-    Raises MissingBackendError where the framework is not installed.
+    Imports the framework. Raises MissingBackendError where it is not installed, and
+    ZooError for an object that is no model of the zoo.
     """
-    name = room_name(backend)
+    name = backend_id(backend) if isinstance(backend, str) else backend_of(backend)
     try:
         return cast("Backend", import_module(f"zoo.{name}"))
     except ModuleNotFoundError as error:
@@ -151,13 +154,13 @@ def room(backend: str) -> Backend:
 
 def installed(backend: str) -> bool:
     """Return whether a backend's framework can be imported, without importing it."""
-    return all(find_spec(name) for name in _FRAMEWORKS[room_name(backend)])
+    return all(find_spec(name) for name in _FRAMEWORKS[backend_id(backend)])
 
 
 def twin(config: Config, backend: str) -> type:
-    """Return the class of this architecture in a room."""
-    room(backend)  # a missing framework is told as such
-    module, name = config.twin(room_name(backend))
+    """Return the class of this architecture in a backend."""
+    get_backend(backend)  # or the error that its framework is not installed
+    module, name = config.twin(backend_id(backend))
     return getattr(import_module(module), name)
 
 
@@ -165,11 +168,11 @@ def backend_of(model: Any) -> str:
     """Return the backend id of a model, known from its class's module."""
     for cls in type(model).__mro__:
         parts = cls.__module__.split(".")
-        if len(parts) > 2 and parts[-2] in ROOMS and hasattr(model, "config"):
+        if len(parts) > 2 and parts[-2] in BACKENDS and hasattr(model, "config"):
             return parts[-2]
     raise ZooError(
-        f"{type(model).__name__} is not a model of the zoo: its class does not live in"
-        " a torch, tf or jax room."
+        f"{type(model).__name__} is not a model of the zoo: its class is in no torch,"
+        " tf or jax package."
     )
 
 
@@ -180,8 +183,3 @@ def labelled(models: Sequence[Any]) -> dict[str, Any]:
         n if names.count(n) == 1 else f"{n}#{names[: i + 1].count(n)}": m
         for i, (n, m) in enumerate(zip(names, models))
     }
-
-
-def room_of(model: Any) -> Backend:
-    """Return the room of a model."""
-    return room(backend_of(model))

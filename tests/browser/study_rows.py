@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from zoo.statistics import median, paired_ratio, spread, verdict
+from zoo.study.intervals import median, paired_ratio, spread, verdict
 from zoo.study.results import Study
 
 HOSTILE = "<script>alert(1)</script>"

@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from tests.browser.study_rows import HOSTILE, study
-from zoo.study import page
+from zoo.study.report import page
 
 FLAGS = (
     "--headless=new",

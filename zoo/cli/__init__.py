@@ -14,8 +14,8 @@ from typing import Any
 
 import click
 
-from .. import __version__
 from ..errors import ZooError, unknown
+from ..version import __version__
 
 COMMANDS = (
     "list", "info", "show", "check", "convert", "demo",

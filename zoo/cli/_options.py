@@ -11,15 +11,15 @@ import click
 
 from ..configs._base import Config, Input
 from ..errors import ConfigError
-from ..registry import ALIASES, ROOMS, room_name
+from ..registry import ALIASES, BACKENDS, backend_id
 from ..registry import config as preset
 
 
 def comparable(backends: Sequence[str]) -> Sequence[str]:
-    """Return the rooms to compare: those asked for, or all."""
+    """Return the backends to compare: those asked for, or all."""
     if len(backends) == 1:
         raise click.UsageError("Give --backend twice: it takes two to compare.")
-    return backends or ROOMS
+    return backends or BACKENDS
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
@@ -47,16 +47,16 @@ changes = click.option(
 )
 
 
-def _rooms(ctx: Any, parameter: Any, values: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(map(room_name, values)))  # aliases told apart once
+def _ids(ctx: Any, parameter: Any, values: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(map(backend_id, values)))  # "keras" is "tf"
 
 
 backends = click.option(
     "--backend",
     "backends",
     multiple=True,
-    callback=_rooms,
-    metavar="|".join(ROOMS),
+    callback=_ids,
+    metavar="|".join(BACKENDS),
     help=f"Repeatable; all by default. Also {', '.join(ALIASES)}.",
 )
 
@@ -69,7 +69,7 @@ def resolve(name: str, small: bool, changes: Sequence[str]) -> Config:
 
 
 def settings(changes: Sequence[str]) -> dict[str, Any]:
-    """Return what --set says: values by field."""
+    """Return the values that --set gives, by field."""
     return dict(map(_pair, changes))
 
 

@@ -12,7 +12,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import click
 
-from ..recipe import (
+from ..spec.recipe import (
     AUGMENTATIONS,
     LOSSES,
     MONITORS,

@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from ..registry import ROOMS
+from ..registry import BACKENDS
 
 columns = click.option(
     "--backends",
     metavar="torch,tf:xla,…",
     help="Frameworks, each with a mode after a colon if it is not the usual one;"
-    f" `all` is every mode.  [{','.join(ROOMS)}]",
+    f" `all` is every mode.  [{','.join(BACKENDS)}]",
 )
 batch_sizes = click.option("--batch-sizes", metavar="1,32", help="Of the timed steps.")
 threads = click.option(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import MissingBackendError
-from ..registry import room
+from ..registry import get_backend
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,8 +24,8 @@ PLAIN_WIDTH = 200  # columns where no terminal says how many it has
 
 def short_path(path: Path) -> str:
     """Return a path relative to the working directory where it lies below."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    folder = Path.cwd()
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
 def stdout() -> Console:
@@ -108,29 +108,31 @@ def _lines(total: int) -> Callable[[int, str], None]:
     return say
 
 
-def load_rooms(
+def load_backends(
     names: Sequence[str], say: Callable[[str], object], least: int = 0
 ) -> list[str]:
-    """Import the frameworks of rooms, quietly; return the names of those installed.
+    """Import frameworks, quietly; return the backends of those installed.
 
     Raises MissingBackendError where fewer than `least` are.
     """
-    found: list[str] = []
+    loaded: list[str] = []
     for name in names:
         say(f"loading {name}")
         try:
             with _muted():
-                room(name)
+                get_backend(name)
         except MissingBackendError:
+            if least == 1:  # the one that is needed
+                raise
             continue
-        found.append(name)
-    if len(found) < least:
+        loaded.append(name)
+    if len(loaded) < least:
         raise MissingBackendError(
-            f"this compares frameworks, and of {', '.join(names)} there is"
-            f" {', '.join(found) or 'none'} here: in a checkout of zoo, run"
+            f"this compares frameworks, and of {', '.join(names)} only"
+            f" {', '.join(loaded) or 'none'} is installed: in a checkout of zoo, run"
             " pip install '.[all]'."
         )
-    return found
+    return loaded
 
 
 @contextmanager

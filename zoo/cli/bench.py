@@ -43,8 +43,8 @@ def command(
     Nothing is proven and nothing kept: `zoo compare` does that. Exit code 1 if a cell
     failed.
     """
-    from ..study import driver, plan, table
-    from ..study.profile import profiles
+    from ..study import driver, plan, terminal
+    from ..study.profiling import profiles
 
     entries = tuple(
         plan.entry_of(name, _options.resolve(name, small, changes))
@@ -60,18 +60,18 @@ def command(
         study = driver.compare(
             what, folder, say=lambda done, _, text: bar(min(done, total - 1), text)
         )
-    odd = table.problems(study)
+    odd = terminal.problems(study)
     traces = profiles(what, profile) if profile is not None else []
     if as_json:
         told = {"ok": not odd, "problems": odd, "rows": study.rows}
         click.echo(json.dumps(told | {"profiles": traces}))
         ctx.exit(1 if odd or any("error" in t for t in traces) else 0)
     console = _terminal.stdout()
-    for shown in table.tables(study):
+    for shown in terminal.tables(study):
         _terminal.print_table(console, shown)
     for line in odd:
         _terminal.print_text(console, line, "red")
     for trace in traces:
-        _terminal.print_table(console, table.operators(trace))
+        _terminal.print_table(console, terminal.operators(trace))
         _terminal.print_text(console, f"trace: {trace['folder']}", "dim")
     ctx.exit(1 if odd or any("error" in t for t in traces) else 0)

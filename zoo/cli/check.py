@@ -13,7 +13,7 @@ from ..registry import list_models
 from . import _options, _terminal
 
 if TYPE_CHECKING:
-    from ..report import Report
+    from ..parity.report import Report
 
 
 @click.command(name="check")
@@ -60,14 +60,14 @@ def command(
     wanted = _expand(names or ("*",))
     configs = {name: _options.resolve(name, small, changes) for name in wanted}
 
-    from ..parity import check
+    from ..parity.check import check
 
     how: Any = train
     if recipe is not None:
-        from ..recipe import Recipe
+        from ..spec.recipe import Recipe
 
         how = Recipe.read(recipe)
-    rooms = _options.comparable(backends)
+    backends = list(_options.comparable(backends))
     console = _terminal.stdout()
     reports: list[Report] = []
     for name, config in configs.items():
@@ -76,10 +76,10 @@ def command(
             def tell(text: str, name: str = name) -> None:
                 say(len(reports), f"{name}: {text}")
 
-            _terminal.load_rooms(rooms, tell, least=2)
+            _terminal.load_backends(backends, tell, least=2)
             report = check(
                 config,
-                backends=rooms,
+                backends=backends,
                 batch=batch,
                 seed=seed,
                 device=device,

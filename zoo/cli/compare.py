@@ -61,8 +61,9 @@ def command(
     goes on where it was. Exit code 1 if a cell failed, or is not the same network.
     """
     plan = _plan(names, options)
-    from ..study import driver, page, results, table
-    from ..weights import atomically
+    from ..files.atomic import write_text
+    from ..study import driver, results, terminal
+    from ..study.report import page
 
     where = _engine(engine, address, plan.threads)
     words = ["zoo", *(w for w in sys.argv[1:] if w != "--overwrite")]
@@ -79,20 +80,20 @@ def command(
             )
     finally:
         where.close()
-    folder = results.Folder(out)
+    folder = results.StudyFolder(out)
     text = page.render([study])
-    atomically(folder.report, lambda path: path.write_text(text, encoding="utf-8"))
-    odd = table.problems(study)
+    write_text(folder.report, text)
+    odd = terminal.problems(study)
     if as_json:
         told = {"ok": not odd, "report": str(folder.report), "problems": odd}
         click.echo(json.dumps(told | {"rows": study.rows}))
         ctx.exit(1 if odd else 0)
     console = _terminal.stdout()
-    for found in table.tables(study):
+    for found in terminal.tables(study):
         _terminal.print_table(console, found)
     for line in odd:
         _terminal.print_text(console, line, "red")
-    for line in table.sentences(study):
+    for line in terminal.sentences(study):
         _terminal.print_text(console, line)
     _terminal.print_text(console, f"\nreport: {_terminal.short_path(folder.report)}")
     ctx.exit(1 if odd else 0)
@@ -126,7 +127,7 @@ def _plan(names: Sequence[str], options: dict[str, Any]) -> Plan:
             )
         return plan.read(files[0], **_study.changes(options))
     recipe = _recipe.resolve(options["recipe_file"], options)
-    from .. import datasets
+    from .. import data as datasets
 
     entries = []
     for name in dict.fromkeys(names):

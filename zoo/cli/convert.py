@@ -11,7 +11,7 @@ import click
 
 from ..configs._base import Config
 from ..errors import FileError
-from ..registry import TITLES, family_of, room_name
+from ..registry import TITLES, backend_id, family_of
 from . import _options, _terminal
 
 
@@ -38,18 +38,18 @@ def command(
     a state_dict as safetensors; for tf, a .keras file; for jax, safetensors with NNX
     paths and layouts.
     """
-    to = room_name(to)
+    to = backend_id(to)
     if changes and name is None:
         raise click.UsageError("--set changes a preset: give --name too.")
     if source.exists() and target.exists() and source.samefile(target):
         raise FileError(f"IN and OUT are the same file: {source}.")
     config = _options.resolve(name, False, changes) if name else None
 
+    from ..files.weights import export_native
     from ..models import count_parameters
-    from ..weights import export_native
 
     with _terminal.progress(1) as say:
-        _terminal.load_rooms([to], lambda text: say(0, text))
+        _terminal.load_backends([to], lambda text: say(0, text))
         say(0, f"reading {source}")
         model = _load(source, to, config)
         say(0, f"writing {target}")
@@ -77,7 +77,7 @@ def command(
 
 
 def _load(source: Path, to: str, config: Config | None) -> Any:
-    from ..weights import load
+    from ..files.weights import load
 
     try:
         return load(source, to, name=config)

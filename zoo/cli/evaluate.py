@@ -1,4 +1,4 @@
-"""`zoo evaluate`: loss and measures of a trained model on the test examples."""
+"""`zoo evaluate`: loss and metrics of a trained model on the test examples."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from ..registry import TITLES, backend_of
-from . import _options, _terminal, _trained
+from ..training.rows import plain
+from . import _model, _options, _terminal
 
 
 @click.command(name="evaluate")
 @click.argument("run", type=click.Path(path_type=Path))
-@_trained.options
+@_model.run_options
 @_options.as_json
 def command(
     run: Path,
@@ -25,33 +26,31 @@ def command(
     device: str | None,
     as_json: bool,
 ) -> None:
-    """Tell loss and measures of a trained model.
+    """Evaluate a trained model: loss and metrics.
 
     RUN is the folder of a run, or with --data a file that zoo saved. The test examples
     are those that the run left out.
     """
-    trained = _trained.open_run(run, backend, device, step, best, data)
-    from ..loop import measure
-    from ..train import loss_of
+    trained = _model.open_run(run, backend, device, step, best, data)
+    from ..training.evaluation import evaluate_on
 
-    dataset = _trained.dataset(trained, data_path)
+    dataset = trained.dataset(data_path)
     with _terminal.progress(1) as bar:
         bar(0, f"{len(dataset.test)} examples")
-        loss = loss_of(trained.model, trained.recipe)
-        found = measure(trained.model, dataset, dataset.test, loss)
-    room = backend_of(trained.model)
+        metrics = evaluate_on(trained.model, dataset, dataset.test, trained.loss)
+    backend = backend_of(trained.model)
     if as_json:
-        told = {
+        about = {
             "path": str(run),
             "step": trained.step,
-            "backend": room,
+            "backend": backend,
             "data": trained.data,
             "examples": len(dataset.test),
         }
-        click.echo(json.dumps(told | _trained.plain(found), indent=2))
+        click.echo(json.dumps(about | plain(metrics), indent=2))
         return
     at = f", step {trained.step}" if trained.step else ""
     click.echo(
-        f"{type(trained.model).__name__} on {trained.data} in {TITLES[room]}{at},"
-        f" {len(dataset.test)} examples: {_trained.measures(found)}"
+        f"{type(trained.model).__name__} on {trained.data} in {TITLES[backend]}{at},"
+        f" {len(dataset.test)} examples: {_model.metrics(metrics)}"
     )

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import click
-import numpy as np
 
-from .. import datasets, explain
-from ..data import order
-from ..datasets import Dataset
+from .. import explain
+from ..data import Dataset
 from ..errors import FileError, InputError
-from ..models import predict
-from ..recipe import Recipe
+from ..explain import drawing
+from ..explain.drawing import Drawn
+from ..inference.trained import Trained
 from ..registry import TITLES, backend_of, presets
-from . import _options, _start, _terminal, _trained
-from ._trained import Trained
-from .predict import INK, _scores, _write_negative
+from ..spec.draws import order
+from ..spec.recipe import Recipe
+from ..training.rows import plain
+from . import _model, _options, _terminal
 
-STRONGEST = 16  # feature maps drawn
 COLUMNS = (
     "layer", "units", "mean", "std", "silent", "dead", "saturated", "gradient",
     "weights", "their gradient", "ratio",
@@ -68,7 +65,7 @@ COLUMNS = (
     default=None,
     help="Make a negative of IMAGE first, as zoo predict does.",
 )
-@_trained.options
+@_model.run_options
 @_options.small
 @_options.changes
 @_options.as_json
@@ -98,29 +95,50 @@ def command(
     (Grad-CAM, saliency) and a layer's feature maps. Without images there are figures
     only.
     """
-    if _is_run(name):
-        if small or changes:
-            raise click.UsageError("--small and --set are for a preset, not for a run.")
-        trained = _trained.open_run(Path(name), backend, device, step, best, data)
-        dataset = _trained.dataset(trained, data_path)
-    else:
-        if step is not None or best:
-            raise click.UsageError("--step and --best choose from a run's folder.")
-        start = _start.resolve(name, small, changes, data)
-        model, dataset = _start.build(start, Recipe(), backend, device, data_path)
-        trained = Trained(model, Recipe(), start.data, data_path, (), None)
-    trained = trained._replace(classes=trained.classes or dataset.classes)
-    shots = _shots(trained, dataset, files, pictures, invert)
-    if not _sees(trained) and (files or layer or target):
+    trained, dataset = _opened(
+        name, backend, device, step, best, data, data_path, small, changes
+    )
+    if not drawing.takes_images(trained) and (files or layer or target):
         raise InputError(f"{name} takes no images: leave out IMAGE, --layer, --target.")
+    chosen = drawing.class_number(trained, target)
+    shots = drawing.shots(trained, dataset, files, pictures, invert)
     with _terminal.progress(len(shots) + 1) as bar:
         bar(0, f"{examples} examples")
-        rows = _figures(trained, dataset, examples)
+        rows = _layers(trained, dataset, examples)
         drawn = []
         for i, shot in enumerate(shots):
             bar(i + 1, shot.title)
-            drawn.append(_draw(trained, shot, _class(trained, target), layer, out))
-    _tell(name, trained, rows, drawn, as_json)
+            drawn.append(drawing.draw(trained, shot, out, target=chosen, layer=layer))
+    if as_json:
+        click.echo(json.dumps(_as_json(name, trained, rows, drawn), indent=2))
+    else:
+        _print(trained, rows, drawn)
+
+
+def _opened(
+    name: str,
+    backend: str | None,
+    device: str | None,
+    step: int | None,
+    best: bool,
+    data: str | None,
+    data_path: Path | None,
+    small: bool,
+    changes: Sequence[str],
+) -> tuple[Trained, Dataset]:
+    """Return the model of a run, or of a preset with first weights, and its data."""
+    if _is_run(name):
+        if small or changes:
+            raise click.UsageError("--small and --set are for a preset, not for a run.")
+        trained = _model.open_run(Path(name), backend, device, step, best, data)
+        dataset = trained.dataset(data_path)
+    else:
+        if step is not None or best:
+            raise click.UsageError("--step and --best choose from a run's folder.")
+        start = _model.resolve(name, small, changes, data)
+        model, dataset = _model.build(start, Recipe(), backend, device, data_path)
+        trained = Trained(model, Recipe(), start.data, data_path, (), None)
+    return trained._replace(classes=trained.classes or dataset.classes), dataset
 
 
 def _is_run(name: str) -> bool:
@@ -132,48 +150,48 @@ def _is_run(name: str) -> bool:
     return False
 
 
-def _figures(trained: Trained, dataset: Dataset, count: int) -> list[explain.Row]:
-    from ..train import loss_of
-
+def _layers(
+    trained: Trained, dataset: Dataset, count: int
+) -> list[explain.LayerFigures]:
     chosen = order(trained.recipe.seed, "explain", len(dataset.train))[:count]
     inputs, targets = dataset.train.take(chosen)
-    loss = loss_of(trained.model, trained.recipe)
-    return explain.statistics(trained.model, inputs, targets, loss)
+    return explain.statistics(trained.model, inputs, targets, trained.loss)
 
 
-def _tell(
+def _as_json(
     name: str,
     trained: Trained,
-    rows: Sequence[explain.Row],
-    drawn: Sequence[dict[str, Any]],
-    as_json: bool,
+    rows: Sequence[explain.LayerFigures],
+    drawn: Sequence[Drawn],
+) -> dict[str, object]:
+    return {
+        "model": name,
+        "backend": backend_of(trained.model),
+        "data": trained.data,
+        "step": trained.step,
+        "layers": [plain(row._asdict()) for row in rows],
+        "findings": [plain(f._asdict()) for f in explain.diagnose(rows)],
+        "pictures": [picture._asdict() for picture in drawn],
+    }
+
+
+def _print(
+    trained: Trained, rows: Sequence[explain.LayerFigures], drawn: Sequence[Drawn]
 ) -> None:
-    room, findings = backend_of(trained.model), explain.diagnose(rows)
-    if as_json:
-        told = {
-            "model": name,
-            "backend": room,
-            "data": trained.data,
-            "step": trained.step,
-            "layers": [_trained.plain(row._asdict()) for row in rows],
-            "findings": [_trained.plain(found._asdict()) for found in findings],
-            "pictures": drawn,
-        }
-        click.echo(json.dumps(told, indent=2))
-        return
     at = f"step {trained.step}" if trained.step else "first weights"
-    kind = type(trained.model).__name__
-    click.echo(f"{kind} on {trained.data} in {TITLES[room]}, {at}")
+    kind, title = type(trained.model).__name__, TITLES[backend_of(trained.model)]
+    click.echo(f"{kind} on {trained.data} in {title}, {at}")
     _print_rows(rows)
-    for found in findings:
-        click.echo(f"{found.kind}: {found.text}")
+    findings = explain.diagnose(rows)
+    for finding in findings:
+        click.echo(f"{finding.kind}: {finding.text}")
     if not findings:
         click.echo("nothing stands out: gradients reach every layer")
-    for shown in drawn:
-        click.echo(f"drawn: {shown['file']} ({shown['title']})")
+    for picture in drawn:
+        click.echo(f"drawn: {picture.file} ({picture.title})")
 
 
-def _print_rows(rows: Sequence[explain.Row]) -> None:
+def _print_rows(rows: Sequence[explain.LayerFigures]) -> None:
     from rich.table import Table
 
     table = Table()
@@ -195,151 +213,3 @@ def _print_rows(rows: Sequence[explain.Row]) -> None:
             ),
         )
     _terminal.print_table(_terminal.stdout(), table)
-
-
-# Pictures
-
-
-class Shot(NamedTuple):
-    """One image to explain: the inputs (a batch of one), and the name of its file."""
-
-    inputs: tuple[np.ndarray, ...]
-    stem: str
-    title: str
-
-
-def _sees(trained: Trained) -> bool:
-    return len(trained.model.config.inputs()[0].shape) == 3  # images
-
-
-def _shots(
-    trained: Trained,
-    dataset: Dataset,
-    files: Sequence[Path],
-    count: int,
-    invert: bool | None,
-) -> list[Shot]:
-    """Return the images given, or else the first of the test examples."""
-    if not _sees(trained):
-        return []
-    found = []
-    for i, path in enumerate(files):
-        stem = path.stem if [f.stem for f in files].count(path.stem) == 1 else ""
-        inputs = _read(trained, path, invert)
-        found.append(Shot(inputs, stem or f"{path.stem}-{i}", path.name))
-    if files or not len(dataset.test):
-        return found
-    chosen = np.arange(min(count, len(dataset.test)))
-    inputs, targets = dataset.test.take(chosen)
-    for i in chosen:
-        title = f"test example {i}"
-        if targets.ndim == 1 and targets.dtype.kind in "iu" and trained.classes:
-            title += f", a {trained.classes[targets[i]]}"
-        own = tuple(x[i : i + 1] for x in inputs)
-        found.append(Shot(own, f"test-{i}", title))
-    return found
-
-
-def _read(trained: Trained, path: Path, invert: bool | None) -> tuple[np.ndarray, ...]:
-    config = trained.model.config
-    inputs = datasets.picture(path, trained.data, config)
-    if invert or (invert is None and trained.data in INK):
-        with tempfile.TemporaryDirectory() as folder:
-            negative = Path(folder, "negative.png")
-            if _write_negative(path, negative, sure=invert is True):
-                inputs = datasets.picture(negative, trained.data, config)
-    return inputs
-
-
-def _class(trained: Trained, target: str | None) -> int | None:
-    """Return the number of a class that is given by its name or number."""
-    if target is None:
-        return None
-    if target in trained.classes:
-        return trained.classes.index(target)
-    if target.isdecimal():
-        return int(target)
-    known = ", ".join(trained.classes[:12])
-    raise InputError(f"--target must be a number or one of {known}; got {target!r}.")
-
-
-def _draw(
-    trained: Trained, shot: Shot, target: int | None, layer: str | None, out: Path
-) -> dict[str, Any]:
-    """Write one picture; return what it shows."""
-    from ..plot import _figure, _write
-
-    model, inputs = trained.model, shot.inputs
-    heat = explain.grad_cam(model, inputs, target, layer)
-    slopes = explain.saliency(model, inputs, target)
-    shown = explain.feature_maps(model, inputs, layer)
-    assert heat.targets is not None
-    chosen = int(heat.targets[0])
-    named = trained.classes[chosen] if chosen < len(trained.classes) else str(chosen)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot make the folder {out}: {error.strerror}.") from None
-    path = out / f"{shot.stem}.png"
-    figure, axes = _figure(path)
-    axes.remove()
-    figure.set_size_inches(9, 6)
-    above, below = figure.subfigures(2, 1)
-    image = _visible(inputs[0][0])
-    panels = above.subplots(1, 3)
-    taken = _taken(trained, inputs)
-    titles = (
-        f"{shot.title}{taken}",
-        f"Grad-CAM for {named}, {heat.layer}",
-        f"Saliency for {named}",
-    )
-    for panel, title in zip(panels, titles):
-        panel.set_title(title, fontsize=9)
-        panel.set_axis_off()
-    panels[0].imshow(image, cmap="gray", vmin=0, vmax=1)
-    panels[1].imshow(image, cmap="gray", vmin=0, vmax=1)
-    panels[1].imshow(heat.maps[0], cmap="cividis", vmin=0, vmax=1, alpha=0.7)
-    panels[2].imshow(slopes.maps[0], cmap="cividis")
-    _draw_maps(below, shown)
-    _write(figure, path)
-    return {
-        "file": str(path),
-        "title": f"{shot.title}{taken}",
-        "target": named,
-        "layer": heat.layer,
-    }
-
-
-def _draw_maps(figure: Any, shown: explain.Maps) -> None:
-    """Draw the maps (H, W) that vary most, in the order of their numbers."""
-    maps = shown.maps[0]
-    strongest = np.argsort(-maps.std((0, 1)), kind="stable")[:STRONGEST]
-    few = f"{len(strongest)} of " if len(strongest) < maps.shape[-1] else ""
-    size = "x".join(map(str, maps.shape[:2]))
-    title = f"Feature maps of {shown.layer}: {few}{maps.shape[-1]}, {size}"
-    figure.suptitle(title, fontsize=9)
-    columns = (len(strongest) + 1) // 2
-    panels = figure.subplots(2, columns, squeeze=False).ravel()
-    for panel in panels:
-        panel.set_axis_off()
-    for panel, unit in zip(panels, np.sort(strongest)):
-        panel.imshow(maps[..., unit], cmap="cividis")
-        panel.set_title(str(unit), fontsize=7)
-
-
-def _visible(image: np.ndarray) -> np.ndarray:
-    """Return an image (H, W, C) as (H, W) or (H, W, 3), stretched over [0, 1]."""
-    image = image if image.shape[-1] == 3 else image.mean(-1)
-    low, high = image.min(), image.max()
-    return (image - low) / max(high - low, 1e-12)
-
-
-def _taken(trained: Trained, inputs: tuple[np.ndarray, ...]) -> str:
-    """Return in words what the model says of an image, where it says one class."""
-    if predict(trained.model, inputs).ndim != 2:
-        return ""
-    [scores] = _scores(trained, inputs)
-    if len(scores) != len(trained.classes):  # of an mse, or of a wider head
-        return ""
-    best = int(scores.argmax())
-    return f", taken for {trained.classes[best]} ({scores[best]:.0%})"

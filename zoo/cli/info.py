@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import click
 
 from ..configs._base import Config
-from ..registry import ROOMS, TITLES, family_of, room, twin
+from ..registry import BACKENDS, TITLES, family_of, get_backend
+from ..source import twin_file
 from . import _options, _terminal
-from ._source import twin_file
 
 
 class Weights(NamedTuple):
@@ -63,20 +63,19 @@ def command(
 
 
 def _weights(config: Config, say: Any) -> Weights | None:
-    for name in ROOMS:
-        if not _terminal.load_rooms([name], say):
+    from ..models import construct
+
+    for name in BACKENDS:
+        if not _terminal.load_backends([name], say):
             continue
         say(f"building in {name}")
-        here, cls = room(name), twin(config, name)
-        model = here.construct(
-            cls, config, dtype="float32", device=None, native_seed=None
-        )
-        return Weights(here.shapes(model), here.trainable(model))
+        backend, model = get_backend(name), construct(config, name)
+        return Weights(backend.shapes(model), backend.trainable(model))
     return None
 
 
 def _files(config: Config) -> dict[str, Path]:
-    return {name: twin_file(config, name) for name in ROOMS}
+    return {name: twin_file(config, name) for name in BACKENDS}
 
 
 def by_submodule(weights: Weights, depth: int | None = None) -> dict[str, int]:
@@ -95,7 +94,7 @@ def by_submodule(weights: Weights, depth: int | None = None) -> dict[str, int]:
 
 
 def _as_json(name: str, config: Config, weights: Weights | None) -> dict[str, Any]:
-    _, cls = config.twin(ROOMS[0])
+    _, cls = config.twin(BACKENDS[0])
     found: dict[str, Any] = {
         "name": name,
         "family": family_of(config),
@@ -103,7 +102,7 @@ def _as_json(name: str, config: Config, weights: Weights | None) -> dict[str, An
         "config": config.to_dict(),
         "inputs": [_options.input_entry(spec) for spec in config.inputs()],
         "loss": config.loss,
-        "files": {room: str(path) for room, path in _files(config).items()},
+        "files": {name: str(path) for name, path in _files(config).items()},
         "parameters": None,
         "buffers": None,
         "submodules": None,
@@ -127,7 +126,7 @@ def _print(
         for key, value in rows.items():
             click.echo(f"  {key:{first}}  {value!s:>{second}}")
 
-    _, cls = config.twin(ROOMS[0])
+    _, cls = config.twin(BACKENDS[0])
     click.secho(f"{name}: {cls}, family {family_of(config)}", bold=True)
     section("config", {k: _value(v) for k, v in config.to_dict().items()})
     inputs = {spec.name: _input(spec) for spec in config.inputs()}

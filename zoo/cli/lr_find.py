@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..registry import TITLES, backend_of
-from . import _options, _recipe, _start, _terminal
+from . import _model, _options, _recipe, _terminal
 
 # Of a recipe, what the test sets itself or does not come to.
 _ITS_OWN = (
@@ -21,7 +21,7 @@ _ITS_OWN = (
 
 @click.command(name="lr-find", cls=_recipe.RecipeCommand)
 @click.argument("name")
-@_start.options
+@_model.preset_options
 @click.option("--low", default=1e-6, show_default=True, help="First rate.")
 @click.option("--high", default=10.0, show_default=True, help="Last rate.")
 @click.option(
@@ -56,24 +56,24 @@ def command(
     The suggestion is the rate at which the smoothed loss falls steepest.
     """
     recipe = _recipe.resolve(recipe_file, flags)
-    start = _start.resolve(name, small, changes, data)
-    model, dataset = _start.build(start, recipe, backend, device, data_path)
+    start = _model.resolve(name, small, changes, data)
+    model, dataset = _model.build(start, recipe, backend, device, data_path)
 
-    from .. import plot as figures
-    from ..range_test import lr_find
+    from ..training import plots
+    from ..training.lr_find import lr_find
 
     with _terminal.progress(1) as bar:
         bar(0, f"{steps} steps")
         found = lr_find(model, dataset, recipe, low=low, high=high, steps=steps)
-    room = backend_of(model)
+    backend = backend_of(model)
     if plot is not None:
-        figures.range_test({room: found}, plot)
+        plots.lr_curves({backend: found}, plot)
     if as_json:
         lists = {k: getattr(found, k).tolist() for k in ("rates", "losses", "smoothed")}
-        told = {"backend": room, "data": start.data, "suggestion": found.suggestion}
+        told = {"backend": backend, "data": start.data, "suggestion": found.suggestion}
         click.echo(json.dumps(told | lists, indent=2))
         return
-    head = f"{name} on {start.data} in {TITLES[room]}, {recipe.optimizer}"
+    head = f"{name} on {start.data} in {TITLES[backend]}, {recipe.optimizer}"
     reached = f"rates {low:g} to {found.rates[-1]:.2g}, {len(found.rates)} steps"
     click.echo(f"{head}: {reached}")
     if found.suggestion is None:

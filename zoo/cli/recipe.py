@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..recipe import Recipe
+from ..spec.recipe import Recipe
 from . import _options, _recipe
 
 
@@ -63,7 +63,7 @@ def _draw(recipe: Recipe, path: Path) -> None:
         raise click.UsageError(
             "--plot needs --steps: how many an epoch has depends on the data."
         )
-    from .. import plot
+    from ..training import plots as plot
 
     plot.schedule(recipe, recipe.steps, path)
     click.echo(f"zoo: drew {path}", err=True)

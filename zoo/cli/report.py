@@ -32,8 +32,9 @@ def command(
     """
     if diff and len(paths) != 2:
         raise click.UsageError(f"--diff takes two studies; got {len(paths)}.")
-    from ..study import page, results
-    from ..weights import atomically
+    from ..files.atomic import write_text
+    from ..study import results
+    from ..study.report import page
 
     studies = []
     for path in paths:
@@ -49,7 +50,7 @@ def command(
         one = paths[0] if paths[0].is_dir() else paths[0].parent
         out = one / "report.html" if len(paths) == 1 else Path("report.html")
     text = page.render_diff(*studies) if diff else page.render(studies)
-    atomically(out, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(out, text)
     if as_json:
         rows = [row for study in studies for row in study.rows]
         click.echo(json.dumps({"report": str(out), "rows": rows}))

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import FileError
-from ..registry import ROOMS, TITLES
+from ..registry import BACKENDS, TITLES
 from ..registry import config as preset
+from ..source import Cut, align, cut
 from . import _options, _terminal
-from ._source import Cut, align, cut
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -36,36 +36,36 @@ def command(
     """
     config = preset(name)
     cuts: dict[str, Cut] = {}
-    for room in backends or ROOMS:
+    for backend in backends or BACKENDS:
         try:
-            cuts[room] = cut(config, room, whole=whole, layers=layers)
+            cuts[backend] = cut(config, backend, whole=whole, layers=layers)
         except OSError as error:
             raise FileError(
                 f"cannot read {error.filename}: {error.strerror}."
             ) from None
     if as_json:
         found = {
-            room: {"file": str(c.path), "line": c.line, "source": c.code}
-            for room, c in cuts.items()
+            backend: {"file": str(c.path), "line": c.line, "source": c.code}
+            for backend, c in cuts.items()
         }
         click.echo(json.dumps({"name": name, "twins": found}, indent=2))
         return
     console = _terminal.stdout()
     if not console.is_terminal:
-        for room, c in cuts.items():
-            click.echo(f"# {_title(room, c)}\n\n{c.code}")
+        for backend, c in cuts.items():
+            click.echo(f"# {_title(backend, c)}\n\n{c.code}")
         return
     width = (console.width - 3 * (len(cuts) - 1)) // len(cuts)
     if len(cuts) > 1 and width >= NARROWEST:
         console.print(_side_by_side(cuts, width))
         return
-    for room, c in cuts.items():
-        console.print(f"{_title(room, c)}\n", style="bold", markup=False)
+    for backend, c in cuts.items():
+        console.print(f"{_title(backend, c)}\n", style="bold", markup=False)
         console.print(*_highlighted(c.code, console.width), sep="\n", end="\n\n\n")
 
 
-def _title(room: str, c: Cut) -> str:
-    return f"{TITLES[room]}: {_terminal.short_path(c.path)}:{c.line}"
+def _title(backend: str, c: Cut) -> str:
+    return f"{TITLES[backend]}: {_terminal.short_path(c.path)}:{c.line}"
 
 
 def _side_by_side(cuts: dict[str, Cut], width: int) -> object:
@@ -75,8 +75,8 @@ def _side_by_side(cuts: dict[str, Cut], width: int) -> object:
 
     table = Table(box=box.MINIMAL, pad_edge=False, show_edge=False)
     codes = []
-    for room, c in cuts.items():
-        table.add_column(_title(room, c), width=width, no_wrap=True)
+    for backend, c in cuts.items():
+        table.add_column(_title(backend, c), width=width, no_wrap=True)
         codes.append(_highlighted(c.code, None))
     for row in align([c.parts for c in cuts.values()]):
         cells = []

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from ..callbacks import Callback, ProgressBar, Row, TensorBoard
 from ..errors import FileError
 from ..registry import TITLES, backend_of
-from . import INTERRUPTED, _options, _recipe, _start, _trained
+from ..training.callbacks import Callback, ProgressBar, TensorBoard
+from ..training.rows import Row, plain
+from . import INTERRUPTED, _model, _options, _recipe
 
 if TYPE_CHECKING:
     from ..backend import Model
-    from ..train import History, Run
+    from ..training.history import History, Run
 
 # What may stand beside --resume: it changes how the run is carried on, not the run.
 _BESIDE = (
@@ -31,7 +32,7 @@ _BESIDE = (
 
 @click.command(name="train", cls=_recipe.RecipeCommand)
 @click.argument("name", required=False)
-@_start.options
+@_model.preset_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -99,9 +100,12 @@ def command(
     """
     if resume is not None:
         _alone(ctx)
-        folder, trained = resume, _trained.open_run(resume, backend, device)
-        model, recipe = trained.model, trained.recipe
-        dataset = _trained.dataset(trained, data_path)
+        folder, trained = resume, _model.open_run(resume, backend, device)
+        model, recipe, dataset = (
+            trained.model,
+            trained.recipe,
+            trained.dataset(data_path),
+        )
     elif name is None:
         raise click.UsageError("Give the preset to train, or --resume RUN.")
     elif out is None:
@@ -111,9 +115,9 @@ def command(
     else:
         folder, recipe = out, _recipe.resolve(recipe_file, flags)
         _free(out, overwrite)
-        start = _start.resolve(name, small, changes, data, init_from)
-        model, dataset = _start.build(start, recipe, backend, device, data_path)
-    from ..train import fit
+        start = _model.resolve(name, small, changes, data, init_from)
+        model, dataset = _model.build(start, recipe, backend, device, data_path)
+    from ..training.fit import fit
 
     watch, events = _Watch(), folder / "tensorboard"
     shown = ProgressBar() if sys.stderr.isatty() else _Lines()
@@ -165,7 +169,7 @@ class _Lines(Callback):
 
     def evaluated(self, run: Run, row: Row) -> None:
         place = f"step {row['step']}/{run.steps}, epoch {row['epoch']}"
-        click.echo(f"{place}: {row['split']} {_trained.measures(row)}", err=True)
+        click.echo(f"{place}: {row['split']} {_model.metrics(row)}", err=True)
 
 
 class _Watch(Callback):
@@ -212,7 +216,7 @@ def _tell(
             "steps": run.step,
             "of": run.steps,
             "loss": last,
-            "test": test and _trained.plain(test),
+            "test": test and plain(test),
             "best": history.best,
             "seconds": history.seconds,
             "stopped": history.stopped,
@@ -227,7 +231,7 @@ def _tell(
         if last is not None:
             click.echo(f"  train       loss {last:.4g}")
         if test is not None:
-            click.echo(f"  test        {_trained.measures(test)}")
+            click.echo(f"  test        {_model.metrics(test)}")
         if history.best is not None:
             best = history.best
             value = f"{best['monitor']} {best['value']:.4g} at step {best['step']}"

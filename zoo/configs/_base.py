@@ -7,12 +7,12 @@ each of its weights starts (`init_rules`), and how much arithmetic it is (`work`
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from importlib import import_module
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
-from ..errors import ConfigError, did_you_mean
+from ._validation import Validated
+from ._work import Work
 
 IMAGE_ACTIVATIONS = (
     "relu", "leaky_relu", "prelu", "elu", "selu", "gelu", "gelu_tanh", "silu",
@@ -27,7 +27,7 @@ LOSSES = ("cross_entropy", "bce", "mse")
 
 def config_class(model_class: type) -> type[Config]:
     """Return the config class of a twin: the inverse of `Config.twin`."""
-    package, _room, module = model_class.__module__.rsplit(".", 2)
+    package, _, module = model_class.__module__.rsplit(".", 2)
     configs = import_module(f"{package}.configs.{module}")
     return getattr(configs, f"{model_class.__name__}Config")
 
@@ -63,96 +63,6 @@ class Init(NamedTuple):
     layout: Literal["oi", "io"] = "oi"
 
 
-class Work(NamedTuple):
-    """The arithmetic of one layer for one example: what a matrix multiply could do.
-
-    Norms, activations, poolings and embeddings cost nothing here: less than 1 % of a
-    network, and bound by memory, not by arithmetic.
-    """
-
-    name: str  # of the layer, as the state's names begin
-    macs: int  # multiply-adds of the forward pass
-    input_gradient: bool = True  # in training; the network's own input needs none
-
-
-def linear_work(
-    name: str, c_in: int, c_out: int, rows: int = 1, *, first: bool = False
-) -> Work:
-    """Return a linear layer's work: every weight once for each row."""
-    return Work(name, c_in * c_out * rows, not first)
-
-
-def conv_work(
-    name: str,
-    c_in: int,
-    c_out: int,
-    kernel: int,
-    positions: int,
-    *,
-    first: bool = False,
-) -> Work:
-    """Return a convolution's work: every weight once for each position of the output.
-
-    Products with the zeros of the padding count: this is the dense matrix multiply,
-    as it is published. A transposed convolution spreads each position of its *input*
-    over the kernel: give it those positions.
-    """
-    return Work(name, kernel**2 * c_in * c_out * positions, not first)
-
-
-def attention_work(
-    name: str,
-    width: int,
-    length: int,
-    projections: tuple[str, str] = ("in_proj", "out_proj"),
-    *,
-    first: bool = False,
-) -> tuple[Work, ...]:
-    """Return self-attention's work, with its two projections.
-
-    Between them are the two products without weights, queries · keys and weights ·
-    values: each (T, T) times the width. All T x T are counted, under a causal mask
-    too: dense kernels compute them, and one that skips half is ahead of the count.
-    """
-    into, back = projections
-    return (
-        linear_work(f"{name}.{into}", width, 3 * width, length, first=first),
-        Work(name, 2 * length**2 * width),
-        linear_work(f"{name}.{back}", width, width, length),
-    )
-
-
-def blocks_work(
-    config: Any,
-    pattern: str,
-    names: tuple[str, str, str],
-    length: int,
-    projections: tuple[str, str] = ("in_proj", "out_proj"),
-) -> list[Work]:
-    """Return the work of `config.layers` blocks: attention and two linear layers."""
-    found: list[Work] = []
-    for block in map(pattern.format, range(config.layers)):
-        attention, up, down = (f"{block}.{name}" for name in names)
-        found += attention_work(attention, config.d_model, length, projections)
-        found.append(linear_work(up, config.d_model, config.d_ff, length))
-        found.append(linear_work(down, config.d_ff, config.d_model, length))
-    return found
-
-
-def recurrent_work(
-    layer: str, gates: int, c_in: int, hidden: int, steps: int, *, first: bool = False
-) -> tuple[Work, Work]:
-    """Return one direction's work: gates x (in + hidden) x hidden for each step.
-
-    It comes in two parts, for of raw features only the part of the input needs no
-    gradient. `layer` is as in the state's names, "l0_reverse".
-    """
-    return (
-        Work(f"rnn.weight_ih_{layer}", gates * c_in * hidden * steps, not first),
-        Work(f"rnn.weight_hh_{layer}", gates * hidden * hidden * steps),
-    )
-
-
 # For activations that keep the variance of a ReLU, of a tanh, of a SELU.
 _SCHEME_OF = {
     "sigmoid": "xavier",
@@ -164,7 +74,7 @@ _SCHEME_OF = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Validated):
     """Base of every architecture's config: frozen, validated, and equal by value.
 
     Args:
@@ -222,7 +132,7 @@ class Config:
     def init_rules(self) -> tuple[tuple[str, Init], ...]:
         """Return (name pattern, Init) pairs for weights whose shape tells too little.
 
-        The first match wins; then come the general rules in `zoo.initializers`.
+        The first match wins; then come the general rules in `zoo.spec.initializers`.
         """
         return ()
 
@@ -237,25 +147,13 @@ class Config:
         """
         return self
 
-    def override(self, **overrides: Any) -> Self:
-        """Return a copy with some fields changed; unknown names get a hint."""
-        known = [f.name for f in fields(self)]
-        for name in overrides:
-            if name not in known:
-                hint = did_you_mean(name, known)
-                raise ConfigError(
-                    f"{type(self).__name__} has no field {name!r}.{hint}"
-                    f" Fields: {', '.join(known)}."
-                )
-        return replace(self, **overrides)
-
     @classmethod
-    def twin(cls, room: str) -> tuple[str, str]:
-        """Return (module, class name) of this architecture in a room.
+    def twin(cls, backend: str) -> tuple[str, str]:
+        """Return (module, class name) of this architecture in a backend.
 
         `zoo.configs.unet.UNetConfig` has its twins at `zoo.torch.unet.UNet` and so on.
         """
-        module = cls.__module__.replace(".configs.", f".{room}.")
+        module = cls.__module__.replace(".configs.", f".{backend}.")
         return module, cls.__name__.removesuffix("Config")
 
     def to_dict(self) -> dict[str, Any]:
@@ -266,51 +164,5 @@ class Config:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Return the config that `to_dict` came from."""
-        known = [f.name for f in fields(cls)]
-        for name in values:
-            if name not in known:
-                hint = did_you_mean(name, known)
-                raise ConfigError(f"{cls.__name__} has no field {name!r}.{hint}")
+        cls.check_names(values)
         return cls(**values)
-
-    # Validators for `validate`: one line each, the field's name and value in it.
-
-    def _fail(self, name: str, wanted: str) -> ConfigError:
-        value = getattr(self, name)
-        return ConfigError(f"{name} must be {wanted}; got {value!r}.")
-
-    def _positive(self, *names: str) -> None:
-        for name in names:
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise self._fail(name, "a positive integer")
-
-    def _widths(self, name: str, least: int = 1) -> None:
-        values = getattr(self, name)
-        good = isinstance(values, tuple) and len(values) >= least
-        if not good or not all(type(v) is int and v > 0 for v in values):
-            raise self._fail(name, f"at least {least} positive integers")
-
-    def _fraction(self, *names: str) -> None:
-        for name in names:
-            value = getattr(self, name)
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not 0 <= value < 1:
-                raise self._fail(name, "a number in [0, 1)")
-
-    def _flag(self, *names: str) -> None:
-        for name in names:
-            if not isinstance(getattr(self, name), bool):
-                raise self._fail(name, "True or False")
-
-    def _choice(self, name: str, allowed: Collection[str]) -> None:
-        value = getattr(self, name)
-        if value not in allowed:
-            hint = did_you_mean(value, allowed)
-            wanted = f"one of {', '.join(allowed)}"
-            raise ConfigError(f"{name} must be {wanted}; got {value!r}.{hint}")
-
-    def _divides(self, divisor: str, name: str) -> None:
-        if getattr(self, name) % getattr(self, divisor):
-            wanted = f"divisible by {divisor}={getattr(self, divisor)}"
-            raise self._fail(name, wanted)

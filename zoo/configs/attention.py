@@ -11,17 +11,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..errors import InputError
-from ._base import (
-    IMAGE_ACTIVATIONS,
-    Config,
-    Init,
-    Input,
-    Work,
-    attention_work,
-    blocks_work,
-    conv_work,
-    linear_work,
-)
+from ._base import IMAGE_ACTIVATIONS, Config, Init, Input
+from ._work import Work, attention_work, blocks_work, conv_work, linear_work
 
 TOKEN_NORMS = ("none", "layer", "rms")  # the norms that see one token at a time
 

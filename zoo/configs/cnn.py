@@ -11,15 +11,8 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 from ..errors import InputError
-from ._base import (
-    IMAGE_ACTIVATIONS,
-    IMAGE_NORMS,
-    Config,
-    Input,
-    Work,
-    conv_work,
-    linear_work,
-)
+from ._base import IMAGE_ACTIVATIONS, IMAGE_NORMS, Config, Input
+from ._work import Work, conv_work, linear_work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +71,7 @@ class CNNConfig(Config):
         self._widths("widths")
         self._widths("hidden", least=0)
         self._positive("kernel", "groups", "in_channels", "num_classes", "image_size")
-        for name in ("padded", "pools"):
-            if type(getattr(self, name)) is not int or getattr(self, name) < 0:
-                raise self._fail(name, "0 or a positive integer")
+        self._integer("padded", "pools", least=0)
         self._choice("pool", ("max", "avg"))
         self._choice("norm", IMAGE_NORMS)
         self._choice("activation", IMAGE_ACTIVATIONS)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
 
-from ._base import ACTIVATIONS, VECTOR_NORMS, Config, Input, Work, linear_work
+from ._base import ACTIVATIONS, VECTOR_NORMS, Config, Input
+from ._work import Work, linear_work
 
 
 @dataclass(frozen=True, kw_only=True)

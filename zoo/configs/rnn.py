@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ._base import Config, Init, Input, Work, linear_work, recurrent_work
+from ._base import Config, Init, Input
+from ._work import Work, linear_work, recurrent_work
 
 
 @dataclass(frozen=True, kw_only=True)

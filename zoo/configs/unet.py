@@ -10,16 +10,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..errors import InputError
-from ._base import (
-    IMAGE_ACTIVATIONS,
-    IMAGE_NORMS,
-    Config,
-    Init,
-    Input,
-    Work,
-    conv_work,
-    linear_work,
-)
+from ._base import IMAGE_ACTIVATIONS, IMAGE_NORMS, Config, Init, Input
+from ._work import Work, conv_work, linear_work
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 if TYPE_CHECKING:
-    from ..batches import Batches
+    from ..spec.batch import BatchSource
 
 Examples = tuple[Array | tuple[Array, ...], Array]
 
@@ -17,7 +17,7 @@ Examples = tuple[Array | tuple[Array, ...], Array]
 class Loader:
     """The batches of one epoch; each `for` loop over it begins anew."""
 
-    def __init__(self, batches: Batches, epoch: int) -> None:
+    def __init__(self, batches: BatchSource, epoch: int) -> None:
         self.batches, self.epoch = batches, epoch
 
     def __len__(self) -> int:
@@ -30,11 +30,11 @@ class Loader:
             yield arrays[0] if len(arrays) == 1 else arrays, jnp.asarray(targets)
 
 
-def loader(batches: Batches, epoch: int = 0) -> Loader:
+def loader(batches: BatchSource, epoch: int = 0) -> Loader:
     """Return the batches of an epoch as an iterable, in `fit`'s order.
 
     Args:
-        batches: see `zoo.batches`.
+        batches: such as `zoo.data.batches.Batches`.
         epoch: which one, from 0; each has an order of its own.
 
     Yields:

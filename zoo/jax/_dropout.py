@@ -19,7 +19,7 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from ..masks import LAST, ROUNDS, salt, threshold
+from ..spec.masks import LAST, ROUNDS, salt, threshold
 from . import _layers
 from ._weights import submodules
 
@@ -28,12 +28,12 @@ _Key = int | Array
 
 @contextmanager
 def counted(model: nnx.Module, key: _Key, first_row: _Key = 0) -> Iterator[None]:
-    """Let the model's active dropouts use the masks of `zoo.masks` while this is open.
+    """Let the model's active dropouts use the masks of `zoo.spec.masks` meanwhile.
 
     Args:
         model: in training mode; a dropout in eval mode still does nothing.
-        key: of the step, see `zoo.masks.step_key`: an integer or a uint32, traced or
-            not.
+        key: of the step, see `zoo.spec.masks.step_key`: an integer or a uint32,
+            traced or not.
         first_row: place of the inputs' first row in the whole batch; likewise.
     """
     stacks = submodules(model).values()

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from ..tracing import Call, Recorder, Sensitivity, taps
+from ..spec.tracing import Call, Recorder, Sensitivity, taps
 from ._run import LOSSES, _copy, _inside, _native, _outside
 from ._weights import read, submodules, trainable
 

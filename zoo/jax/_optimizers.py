@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from ..recipe import DECOUPLED, Recipe
+from ..spec.recipe import DECOUPLED, Recipe
 
 Weights = list[Array]
 

@@ -18,7 +18,7 @@ from flax import nnx
 
 from ..configs._base import Config
 from ..errors import InputError
-from ..tracing import Call, Pass, Recorder
+from ..spec.tracing import Call, Pass, Recorder
 from ._weights import read, submodules, trainable
 
 DTYPES = {

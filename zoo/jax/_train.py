@@ -13,8 +13,8 @@ import optax
 from flax import nnx
 from jax import Array
 
-from ..batch import Batch, check_targets
-from ..recipe import Recipe
+from ..spec.batch import Batch, check_targets
+from ..spec.recipe import Recipe
 from . import _optimizers
 from ._dropout import counted, seeded
 from ._parallel import Alone, Devices

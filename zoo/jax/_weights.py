@@ -13,7 +13,7 @@ from flax import nnx
 from safetensors.flax import save_file
 
 from ..errors import StateError
-from ..layouts import Arrays, Entry, full_name, hollow, move
+from ..spec.layouts import Arrays, Entry, full_name, hollow, move
 from . import _layers
 
 _NORM = move(scale="weight", bias="bias")

@@ -23,7 +23,7 @@ from ..configs.attention import (
     TransformerEncoderConfig,
     ViTConfig,
 )
-from ..initializers import sinusoid_table
+from ..spec.positions import sinusoid_table
 from ._layers import PatchConv, activation, layer_norm, vector_norm
 
 VIT_EPS = 1e-6  # of ViT's norms, in torchvision as in the paper's code

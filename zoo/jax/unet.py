@@ -12,7 +12,7 @@ from flax import nnx
 from jax import Array
 
 from ..configs.unet import UNetConfig
-from ..initializers import sinusoid_frequencies
+from ..spec.positions import sinusoid_frequencies
 from ._layers import ConvTranspose, activation, image_norm, max_pool
 
 

@@ -18,17 +18,20 @@ from typing import Any
 
 import numpy as np
 
-from .. import data, datasets, modes
-from ..batch import Batch, split
-from ..callbacks import Callback, Row
+from .. import data as datasets
 from ..configs._base import Config
+from ..data.samples import sample_inputs
 from ..errors import ConfigError
-from ..loop import Run
 from ..models import build, example_targets
-from ..recipe import Recipe
-from ..registry import TITLES, config_from_key, room
-from ..train import fit, loss_of
-from .place import host
+from ..registry import TITLES, config_from_key, get_backend
+from ..spec.batch import Batch, split
+from ..spec.recipe import Recipe
+from ..training.callbacks import Callback
+from ..training.fit import fit
+from ..training.history import Run
+from ..training.rows import Row
+from . import modes
+from .machine import host
 
 PROOF_BATCH = 8  # GoogLeNet's tiny maps amplify rounding on fewer
 # The rate of the one step of SGD that a proof takes: so large that the new weight is
@@ -75,14 +78,14 @@ class Bench:
     def begin(self) -> dict[str, Any]:
         """Import the framework and set what must be the same for all."""
         begin = perf_counter()
-        self.room: Any = room(self.backend)
+        self.package: Any = get_backend(self.backend)
         seconds = perf_counter() - begin
         settings = {"framework": TITLES[self.backend], "mode": self.mode.title}
         settings |= self._settle()
         return {"import_s": seconds, "settings": settings, "host": host()}
 
     def _settle(self) -> dict[str, Any]:
-        found = self.room.settle(self.threads)
+        found = self.package.settle(self.threads)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
         return {"cores pinned": cores} | found | {"device": self.device}
 
@@ -91,7 +94,10 @@ class Bench:
         begin = perf_counter()
         self.model = self._built(self.config, self._dtype)
         seconds = perf_counter() - begin
-        names, shapes = self.room.trainable(self.model), self.room.shapes(self.model)
+        names, shapes = (
+            self.package.trainable(self.model),
+            self.package.shapes(self.model),
+        )
         count = sum(int(np.prod(shapes[n])) for n in names)
         return {"build_s": seconds, "parameters": count}
 
@@ -102,7 +108,7 @@ class Bench:
         """
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / ("model.keras" if self.backend == "tf" else "model")
-            self.room.save_native(self.model, path)
+            self.package.save_native(self.model, path)
             return {"file_bytes": path.stat().st_size}
 
     @property
@@ -112,7 +118,7 @@ class Bench:
     def _built(self, config: Config, dtype: str) -> Any:
         where = {"dtype": dtype, "device": self.device}
         model = build(config, self.backend, seed=self.seed, **where)
-        return self.room.arrange(model, self.mode.channels_last)
+        return self.package.arrange(model, self.mode.channels_last)
 
     # the proof
 
@@ -127,18 +133,18 @@ class Bench:
         if hasattr(config, "dropout"):
             config = config.override(dropout=0.0)
         model = self._built(config, dtype)
-        inputs = data.sample_inputs(config, PROOF_BATCH, inputs_seed)
-        call = self.room.inference(model, inputs, self.mode.compile)
-        outputs = self.room.outside(call())
-        loss_name = loss_of(model, self.recipe)
+        inputs = sample_inputs(config, PROOF_BATCH, inputs_seed)
+        call = self.package.inference(model, inputs, self.mode.compile)
+        outputs = self.package.outside(call())
+        loss_name = self.recipe.loss_for(self.config)
         targets = example_targets(outputs.shape, inputs_seed)[loss_name]
-        before = {k: a.copy() for k, a in self.room.read(model).items()}
-        names = self.room.trainable(model)
+        before = {k: a.copy() for k, a in self.package.read(model).items()}
+        names = self.package.trainable(model)
         sgd = Recipe(optimizer="sgd", lr=PROOF_RATE)
-        trainer = self.room.Trainer(model, sgd, loss_name, self.mode.compile)
+        trainer = self.package.Trainer(model, sgd, loss_name, self.mode.compile)
         loss, _ = trainer.step([Batch(inputs, targets)], PROOF_RATE, [0])
         trainer.sync()
-        after = self.room.read(model)
+        after = self.package.read(model)
         trainer.close()
         found = {"forward": outputs, "loss": np.float64(loss)}
         for name, array in after.items():
@@ -178,24 +184,24 @@ class Bench:
         if self.data is not None:
             examples = self._dataset().train
             return examples.take(np.arange(size) % len(examples))
-        inputs = data.sample_inputs(self.config, size, self.seed)
-        one = self.room.forward(self.model, tuple(x[:1] for x in inputs))
+        inputs = sample_inputs(self.config, size, self.seed)
+        one = self.package.forward(self.model, tuple(x[:1] for x in inputs))
         known = example_targets((size, *one.shape[1:]), self.seed)
-        return Batch(inputs, known[loss_of(self.model, self.recipe)])
+        return Batch(inputs, known[self.recipe.loss_for(self.config)])
 
     def _dataset(self) -> datasets.Dataset:
         assert self.data is not None
-        loss = loss_of(self.model, self.recipe)
+        loss = self.recipe.loss_for(self.config)
         return datasets.load(self.data, self.config, seed=self.seed, loss=loss)
 
     def _inference(self, batch: Batch) -> Callable[[], Any]:
-        return self.room.inference(self.model, batch.inputs, self.mode.compile)
+        return self.package.inference(self.model, batch.inputs, self.mode.compile)
 
     def _training(self, batch: Batch) -> Callable[[], Any]:
         if self._trainer is None:
-            loss = loss_of(self.model, self.recipe)
+            loss = self.recipe.loss_for(self.config)
             self._calls.clear()
-            self._trainer = self.room.Trainer(
+            self._trainer = self.package.Trainer(
                 self.model, self.recipe, loss, self.mode.compile
             )
         parts, keys = split(batch, self.recipe.accumulate), itertools.count()
@@ -212,7 +218,7 @@ class Bench:
     def matmul(self, calls: int) -> dict[str, Any]:
         """Return the GFLOP/s of this framework's own large matrix product."""
         if "matmul" not in self._calls:
-            self._calls["matmul"] = MATMUL, self.room.matmul(MATMUL, self.device)
+            self._calls["matmul"] = MATMUL, self.package.matmul(MATMUL, self.device)
         seconds = _burst(self._calls["matmul"][1], calls)
         return {"gflops": 2 * MATMUL**3 / seconds / 1e9}
 
@@ -221,7 +227,7 @@ class Bench:
         _, call = self._calls[what]
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
-        rows = self.room.profile(call, place)
+        rows = self.package.profile(call, place)
         told = [{"operator": n, "seconds": s, "calls": c} for n, s, c in rows]
         return {"operators": told, "folder": folder}
 
@@ -253,10 +259,10 @@ class Bench:
 
     def _gradient_norms(self, model: Any) -> dict[str, float]:
         """Return the norm of each matrix's gradient before the first step."""
-        loss = loss_of(model, self.recipe)
+        loss = self.recipe.loss_for(self.config)
         batch = self._batch(self.recipe.batch_size)
         targets = {loss: batch.targets}
-        found = self.room.backward(model, batch.inputs, targets, loss).gradients
+        found = self.package.backward(model, batch.inputs, targets, loss).gradients
         return {
             k: float(np.linalg.norm(g.astype(np.float64)))
             for k, g in found.items()

@@ -10,14 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from .. import __version__, modes
 from ..errors import MissingBackendError, ZooError
 from ..registry import installed
+from ..version import __version__, versions
+from . import modes
 from .engine import Engine, Local, Lost, Moved
 from .group import Group
-from .place import host, source, versions
+from .machine import host, source
 from .plan import Cell, Column, Plan
-from .results import FORMAT, Folder, Study
+from .results import FORMAT, Study, StudyFolder
 
 _MOVES = 5  # machines that one group may lose
 Say = Callable[[int, int, str], object]  # groups done, groups in all, what begins
@@ -68,7 +69,7 @@ def compare(
                     f" in a checkout of zoo, run pip install '.[{backend}]', or leave"
                     f" {column} out."
                 )
-    engine, folder = engine or Local(), Folder(out)
+    engine, folder = engine or Local(), StudyFolder(out)
     session = secrets.token_hex(4)
     with folder.claimed():
         info = folder.begin(_info(plan, command, session), overwrite)
@@ -101,7 +102,7 @@ def _keys(plan: Plan, engine: Engine) -> list[str]:
     return [plan.key(cell, machine) for cells in plan.groups() for cell in cells]
 
 
-def _todos(plan: Plan, folder: Folder, machine: str) -> Iterator[Todo]:
+def _todos(plan: Plan, folder: StudyFolder, machine: str) -> Iterator[Todo]:
     """Give what is left to do; a baseline is measured again beside what it is for."""
     for cells in plan.groups():
         keep = [c for c in cells if not folder.finished(plan.key(c, machine))]
@@ -118,7 +119,9 @@ def _reference(cells: list[Cell]) -> Column | None:
     return next(exact, None)
 
 
-def _run(plan: Plan, folder: Folder, engine: Engine, session: str, say: Say) -> None:
+def _run(
+    plan: Plan, folder: StudyFolder, engine: Engine, session: str, say: Say
+) -> None:
     todos, total = list(_todos(plan, folder, engine.machine)), len(plan.groups())
     done, lock = total - len(todos), threading.Lock()
     lanes = list(range(engine.lanes))

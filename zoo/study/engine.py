@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .place import host
+from .machine import host
 from .worker import FOLDER
 
 TIMEOUT = 1800.0  # seconds that any answer but that of a training run may take

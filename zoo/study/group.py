@@ -15,18 +15,16 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from .. import modes
-from ..arithmetic import multiply_adds
-from ..measure import REDRAWS
+from ..configs.arithmetic import multiply_adds
+from ..parity.tolerance import REDRAWS
 from ..registry import config_key
-from ..statistics import median, paired_ratio, spread, verdict
-from . import proof
+from ..version import versions
+from . import modes, proof
 from .engine import Engine, Failed, Lost, Worker, environment
-from .place import versions
+from .intervals import median, paired_ratio, spread, verdict
 from .plan import Cell, Plan, job
-from .results import Row
+from .results import STEPS, ResultRow
 
-WHATS = ("inference", "training")
 _BURST = 0.06  # seconds that one measurement takes, where a call is shorter
 _LEAST = 5  # rounds, however slow
 _PEAK_ROUNDS, _PEAK_CALLS = 5, 10
@@ -60,13 +58,13 @@ class Group:
         macs = multiply_adds(self.entry.config)
         self.macs = macs and {"inference": macs.inference, "training": macs.training}
         self.heads = {c.title: self._head(c, session) for c in cells}
-        self.timings: dict[str, list[Row]] = {c.title: [] for c in cells}
-        self.trainings: dict[str, list[Row]] = {c.title: [] for c in cells}
+        self.timings: dict[str, list[ResultRow]] = {c.title: [] for c in cells}
+        self.trainings: dict[str, list[ResultRow]] = {c.title: [] for c in cells}
         self.workers: dict[str, Worker] = {}
         self._provers: list[Worker] = []
         self._pace: dict[str, float] = {}  # seconds of one measurement
 
-    def _common(self, cell: Cell) -> Row:
+    def _common(self, cell: Cell) -> ResultRow:
         return {
             "study": self.plan.name,
             "preset": cell.entry.label,
@@ -76,7 +74,7 @@ class Group:
             "machine": self.engine.machine,  # until a worker tells its own
         }
 
-    def _head(self, cell: Cell, session: str) -> Row:
+    def _head(self, cell: Cell, session: str) -> ResultRow:
         config = self.entry.config
         return {
             "row": "cell",
@@ -107,7 +105,7 @@ class Group:
                 self._start(cell)
             if self.plan.batch_sizes:
                 self._matmuls()
-                for what in WHATS:
+                for what in STEPS:
                     for batch in self.plan.batch_sizes:
                         self._time(what, batch)
             for cell in self._living():
@@ -116,7 +114,7 @@ class Group:
                 for cell in self._living():
                     self._train(cell)
 
-    def rows(self, cell: Cell) -> list[Row]:
+    def rows(self, cell: Cell) -> list[ResultRow]:
         """Return the rows of a cell."""
         name = cell.title
         found = [self.heads[name], *self.timings[name], *self.trainings[name]]
@@ -226,7 +224,7 @@ class Group:
         except (Lost, Failed) as error:
             self._fail(cell, error)
 
-    def _begun(self, cell: Cell) -> Row:
+    def _begun(self, cell: Cell) -> ResultRow:
         if cell.title in self.workers:
             self.workers.pop(cell.title).close()
         self.workers[cell.title] = worker = self._worker(cell)
@@ -251,7 +249,7 @@ class Group:
             )
 
     def _time(self, what: str, batch: int) -> None:
-        ready: dict[str, Row] = {}
+        ready: dict[str, ResultRow] = {}
         for cell in self._living():
             row = self._timing(cell, what, batch)
             self.timings[cell.title].append(row)
@@ -275,9 +273,9 @@ class Group:
         for name, row in ready.items():
             self._tell(row, seconds[name], seconds.get(base or ""), name == base)
 
-    def _timing(self, cell: Cell, what: str, batch: int) -> Row:
+    def _timing(self, cell: Cell, what: str, batch: int) -> ResultRow:
         """Return the row of a call that was made ready, or of one that cannot be."""
-        row: Row = {"row": "timing", **self._common(cell), "batch_size": batch}
+        row: ResultRow = {"row": "timing", **self._common(cell), "batch_size": batch}
         row |= {"what": what, "status": "ok", "error": None}
         full = [
             t
@@ -297,7 +295,7 @@ class Group:
         self._pace[cell.title] = once * (calls + 1)  # one more warms the caches
         return row | told | {"calls": calls}
 
-    def _burst(self, cell: Cell, row: Row) -> Row:
+    def _burst(self, cell: Cell, row: ResultRow) -> ResultRow:
         """Measure; a worker that was lost since then makes the call ready again."""
         what = {"what": row["what"], "batch": row["batch_size"]}
         if not self._lives(cell):
@@ -308,7 +306,7 @@ class Group:
         worker = self.workers.get(cell.title)
         return worker is not None and worker.alive
 
-    def _ask(self, cell: Cell, do: str, **arguments: Any) -> Row:
+    def _ask(self, cell: Cell, do: str, **arguments: Any) -> ResultRow:
         """Ask a worker; one that was lost is started anew first."""
         if not self._lives(cell):
             self.say(f"starting {cell.title} anew")
@@ -322,7 +320,11 @@ class Group:
         return max(_LEAST, min(self.plan.rounds, fit))
 
     def _tell(
-        self, row: Row, seconds: list[float], base: list[float] | None, is_base: bool
+        self,
+        row: ResultRow,
+        seconds: list[float],
+        base: list[float] | None,
+        is_base: bool,
     ) -> None:
         """Fill a timing row from its rounds and those of the baseline."""
         time = median(seconds)
@@ -363,7 +365,7 @@ class Group:
     def _train(self, cell: Cell) -> None:
         recipe = cell.entry.recipe
         self.say(f"training {cell.title}")
-        row: Row = {"row": "training", **self._common(cell)}
+        row: ResultRow = {"row": "training", **self._common(cell)}
         row |= {"batch_size": recipe.batch_size, "data": cell.entry.data}
         recipe = recipe.override(seed=cell.seed)
         row |= {"recipe": json.loads(recipe.to_json()), "status": "ok", "error": None}
@@ -380,7 +382,7 @@ class Group:
             worker.close()
 
 
-def _failure(error: Exception) -> Row:
+def _failure(error: Exception) -> ResultRow:
     """Return what a row says of a failure; an accident is tried `again` some day."""
     accident = isinstance(error, Lost) and "memory" not in str(error)
     return {"status": "failed", "error": str(error), "again": accident}

@@ -13,13 +13,15 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, NamedTuple
 
-from .. import datasets, modes
+from .. import data as datasets
 from ..configs._base import Config
 from ..errors import ConfigError, FileError, ZooError, did_you_mean
-from ..recipe import Recipe
-from ..registry import ROOMS, config_key, room_name
+from ..registry import BACKENDS, backend_id, config_key
 from ..registry import config as preset_config
-from .place import source, usable_cores, versions
+from ..spec.recipe import Recipe
+from ..version import versions
+from . import modes
+from .machine import source, usable_cores
 
 
 class Column(NamedTuple):
@@ -42,7 +44,7 @@ def columns(words: Sequence[str]) -> tuple[Column, ...]:
     found: list[Column] = []
     for word in words:
         backend, colon, mode = word.partition(":")
-        backend = room_name(backend)
+        backend = backend_id(backend)
         known = list(modes.MODES[backend])
         if mode == "all":
             found += [Column(backend, m) for m in known]
@@ -70,7 +72,7 @@ class Entry:
         label: what rows and charts call it; a preset's name by default.
         changes: config fields by name.
         data: name of a data set, which changes classes and channels; None feeds the
-            samples of `zoo.data` and cannot be trained on.
+            samples of `zoo.data.samples` and cannot be trained on.
         recipe: of the timed training step, and of the training run.
     """
 
@@ -92,9 +94,8 @@ class Entry:
         config = preset_config(self.preset, **self.changes)
         if self.data is None:
             return config
-        wanted = datasets.overrides(self.data, config)
         return config.override(
-            **{k: v for k, v in wanted.items() if k not in self.changes}
+            **datasets.overrides(self.data, config, keep=self.changes)
         )
 
 
@@ -138,8 +139,8 @@ def entry_of(
 
     Data change all fields of the config but those that were set by hand.
     """
-    wanted = datasets.overrides(data, config) if data is not None else {}
-    config = config.override(**{k: v for k, v in wanted.items() if k not in by_hand})
+    if data is not None:
+        config = config.override(**datasets.overrides(data, config, keep=by_hand))
     usual = preset_config(preset)
     changed = {
         f.name: getattr(config, f.name)
@@ -171,7 +172,7 @@ class Plan:
     """
 
     entries: tuple[Entry, ...]
-    columns: tuple[Column, ...] = columns(ROOMS)
+    columns: tuple[Column, ...] = columns(BACKENDS)
     seeds: tuple[int, ...] = (0,)
     batch_sizes: tuple[int, ...] = (1, 32, 256)
     train: bool = False
@@ -342,7 +343,7 @@ def _plan(told: dict[str, Any], changes: dict[str, Any], stem: str) -> Plan:
             values[name] = tuple(values[name])
     if "baseline" in values:
         values["baseline"] = one_column(values["baseline"])
-    values["columns"] = columns(told.get("backends", ROOMS))
+    values["columns"] = columns(told.get("backends", BACKENDS))
     values["entries"] = tuple(_entry(e, told.get("data"), common) for e in entries)
     values = {"name": stem, **values, **changes}
     return Plan(**values)

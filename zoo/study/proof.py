@@ -3,7 +3,7 @@
 The rungs are those of the ladder that a timed call passes through, walked in each
 column's own mode: compiled as it is timed. float64 must agree with the reference to
 1e-10 of scale. float32 is held against float64, by a bound that the best column
-calibrates; see `zoo.measure`.
+calibrates; see `zoo.parity.tolerance`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from ..measure import FLIPPED, FLOAT64, FLOOR, Arrays, Error, bound32, compare, worst
+from ..parity.tolerance import (
+    FLIPPED,
+    FLOAT64,
+    FLOOR,
+    UNSEEN,
+    Arrays,
+    Error,
+    bound32,
+    compare,
+    worst,
+)
 
-RUNGS = ("forward", "loss", "update", "buffers")
-UNSEEN = 1e-9  # of the largest gradient
+CELL_RUNGS = ("forward", "loss", "update", "buffers")
 
 
 def judge(
@@ -33,7 +42,7 @@ def judge(
     found: dict[str, list[dict[str, Any]]] = {
         name: [] for name in {**doubles, **singles}
     }
-    for rung in RUNGS:
+    for rung in CELL_RUNGS:
         wanted = _tensors(doubles[reference], rung)
         if not wanted:  # a network without buffers
             continue

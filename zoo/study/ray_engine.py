@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import FileError, MissingPackageError
 from .engine import TIMEOUT, Failed, Local, Lost, Moved, Worker, python_path
-from .place import host
+from .machine import host
 
 _POLL = 5.0  # seconds between looks at a machine that may be gone
 _SLACK = 60.0  # seconds that an answer may take beyond its own limit

@@ -19,22 +19,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import FileError
-from ..weights import atomically
+from ..files.atomic import write_text
 
 FORMAT = 1
 ROWS = ("cell", "timing", "training")
-Row = dict[str, Any]
+STEPS = ("inference", "training")  # what is timed, and a row calls `what`
+ResultRow = dict[str, Any]
 
 
 class Study(NamedTuple):
     """What a folder or a file of results holds."""
 
     info: dict[str, Any]  # study.json; of a bare file of results, nothing
-    rows: list[Row]
+    rows: list[ResultRow]
     label: str
 
 
-class Folder:
+class StudyFolder:
     """A study's folder."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -86,7 +87,7 @@ class Folder:
         write_json(self.study, info)
         return info
 
-    def rows(self, key: str) -> list[Row]:
+    def rows(self, key: str) -> list[ResultRow]:
         """Return the rows of a cell; of none, or of a damaged file, no rows."""
         try:
             found = json.loads((self.cells / f"{key}.json").read_text())
@@ -106,19 +107,19 @@ class Folder:
         unproven = (rows[0].get("parity") or {}).get("again", False)
         return not unproven and not any(row.get("again") for row in rows)
 
-    def finish(self, key: str, rows: Sequence[Row]) -> None:
+    def finish(self, key: str, rows: Sequence[ResultRow]) -> None:
         """Keep the rows of a cell."""
         write_json(self.cells / f"{key}.json", list(rows))
 
-    def collect(self, keys: Sequence[str]) -> list[Row]:
+    def collect(self, keys: Sequence[str]) -> list[ResultRow]:
         """Write results.jsonl anew from the finished cells; return its rows."""
         rows = [row for key in keys for row in self.rows(key)]
         text = "".join(json.dumps(row) + "\n" for row in rows)
-        atomically(self.results, lambda path: path.write_text(text))
+        write_text(self.results, text)
         return rows
 
 
-def _differs(old: Any, new: Row) -> str | None:
+def _differs(old: Any, new: ResultRow) -> str | None:
     """Return the first field in which two plans differ, but for words about them."""
     if not isinstance(old, dict):
         return "plan"
@@ -133,7 +134,7 @@ def _cannot(path: Path, error: OSError) -> FileError:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file, whole or not at all."""
     text = json.dumps(value, indent=1) + "\n"
-    atomically(path, lambda temporary: temporary.write_text(text))
+    write_text(path, text)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -183,7 +184,7 @@ def read(path: str | os.PathLike[str]) -> tuple[Study, list[str]]:
     return Study(info, rows, str(name)), notes
 
 
-def _row(line: str) -> Row | None:
+def _row(line: str) -> ResultRow | None:
     try:
         row = json.loads(line)
     except ValueError:

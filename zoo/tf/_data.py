@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..batches import Batches
+    from ..spec.batch import BatchSource
 
 
-def loader(batches: Batches, epoch: int = 0) -> Any:
+def loader(batches: BatchSource, epoch: int = 0) -> Any:
     """Return the batches of an epoch as a tf.data.Dataset, in `fit`'s order.
 
     Args:
-        batches: see `zoo.batches`.
+        batches: such as `zoo.data.batches.Batches`.
         epoch: which one, from 0; each has an order of its own.
 
     Yields:

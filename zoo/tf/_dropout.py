@@ -17,17 +17,17 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from ..masks import LAST, ROUNDS, salt, threshold
+from ..spec.masks import LAST, ROUNDS, salt, threshold
 from ._weights import submodules
 
 
 @contextmanager
 def counted(model: keras.Layer, key: Any, first_row: Any = 0) -> Iterator[None]:
-    """Let the model's active dropouts use the masks of `zoo.masks` while this is open.
+    """Let the model's active dropouts use the masks of `zoo.spec.masks` meanwhile.
 
     Args:
         model: called with `training=True`; else its dropouts do nothing.
-        key: of the step, see `zoo.masks.step_key`; an integer, or a scalar of uint32
+        key: of the step, see `zoo.spec.masks.step_key`; an integer, or a scalar of uint32
             or int64, so that a tf.function takes another one without a new trace.
         first_row: place of the inputs' first row in the whole batch; likewise.
     """

@@ -14,9 +14,9 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from ..batch import Batch, check_targets
 from ..errors import ConfigError
-from ..recipe import Recipe
+from ..spec.batch import Batch, check_targets
+from ..spec.recipe import Recipe
 from ._layers import Model, dtype_scope
 from ._optimizers import optimizer
 from ._run import dtype_of, loss_function

@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 from keras import layers, ops
 
-from ..tracing import Recorder, Sensitivity, taps
+from ..spec.tracing import Recorder, Sensitivity, taps
 from ._layers import Model
 from ._run import LOSSES, _inside, _native, _no_dropout, _outside, _placed, _restore
 from ._weights import collect, submodules

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from ..recipe import DECOUPLED, Recipe
+from ..spec.recipe import DECOUPLED, Recipe
 
 
 class Optimizer(keras.optimizers.Optimizer):

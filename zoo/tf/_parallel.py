@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from ..batch import Batch, share
 from ..errors import ConfigError
+from ..spec.batch import Batch, share
 from . import _layers
 from ._run import _placed
 

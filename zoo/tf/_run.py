@@ -16,7 +16,7 @@ from keras import layers, ops
 
 from ..configs._base import Config
 from ..errors import InputError, ZooError
-from ..tracing import Call, Pass, Recorder
+from ..spec.tracing import Call, Pass, Recorder
 from ._layers import Model, dtype_scope
 from ._weights import collect, read, submodules
 

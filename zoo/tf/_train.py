@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from ..batch import Batch, check_targets
 from ..errors import ConfigError
-from ..recipe import Recipe
+from ..spec.batch import Batch, check_targets
+from ..spec.recipe import Recipe
 from ._dropout import counted, seeded
 from ._layers import BatchNorm, Model, dtype_scope
 from ._optimizers import optimizer

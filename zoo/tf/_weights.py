@@ -11,7 +11,7 @@ import numpy as np
 from keras import layers
 
 from ..errors import StateError
-from ..layouts import Arrays, Entry, full_name, hollow, move
+from ..spec.layouts import Arrays, Entry, full_name, hollow, move
 from . import _layers
 
 _NORM = move(gamma="weight", beta="bias")

@@ -11,7 +11,7 @@ from typing import Any
 from keras import layers, ops
 
 from ..configs.unet import UNetConfig
-from ..initializers import sinusoid_frequencies
+from ..spec.positions import sinusoid_frequencies
 from ._layers import Model, activation, image_norm, max_pool
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 if TYPE_CHECKING:
-    from ..batches import Batches
+    from ..spec.batch import BatchSource
 
 Examples = tuple[Tensor | tuple[Tensor, ...], Tensor]
 
@@ -18,7 +18,7 @@ Examples = tuple[Tensor | tuple[Tensor, ...], Tensor]
 class _Epoch(Dataset):
     """The batches of one epoch by number: what a worker process can read, too."""
 
-    def __init__(self, batches: Batches, epoch: int) -> None:
+    def __init__(self, batches: BatchSource, epoch: int) -> None:
         self.batches = batches
         self.first = epoch * batches.steps_per_epoch
 
@@ -39,11 +39,11 @@ def _tensor(array: np.ndarray) -> Tensor:
     return tensor.long() if tensor.dtype == torch.int32 else tensor
 
 
-def loader(batches: Batches, epoch: int = 0, **options: Any) -> DataLoader:
+def loader(batches: BatchSource, epoch: int = 0, **options: Any) -> DataLoader:
     """Return the batches of an epoch as a DataLoader, in `fit`'s order.
 
     Args:
-        batches: see `zoo.batches`.
+        batches: such as `zoo.data.batches.Batches`.
         epoch: which one, from 0; each has an order of its own.
         **options: of the DataLoader: num_workers, pin_memory …
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..masks import ROUNDS, layer_key, salt, scramble, threshold
+from ..spec.masks import ROUNDS, layer_key, salt, scramble, threshold
 from ._weights import submodules
 
 
@@ -17,11 +17,11 @@ from ._weights import submodules
 def counted(
     model: nn.Module, key: int | Tensor, first_row: int | Tensor = 0
 ) -> Iterator[None]:
-    """Let the model's active dropouts use the masks of `zoo.masks` while this is open.
+    """Let the model's active dropouts use the masks of `zoo.spec.masks` meanwhile.
 
     Args:
         model: in training mode; a dropout in eval mode still does nothing.
-        key: of the step, see `zoo.masks.step_key`.
+        key: of the step, see `zoo.spec.masks.step_key`.
         first_row: place of the inputs' first row in the whole batch.
     """
     changed: list[tuple[nn.Module, type[Any], object]] = []

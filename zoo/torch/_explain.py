@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..tracing import Recorder, Sensitivity, taps
+from ..spec.tracing import Recorder, Sensitivity, taps
 from ._run import LOSSES, _inside, _mode, _native, _outside, _restore
 from ._weights import _tensors, submodules, to_numpy
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adagrad, Adam, AdamW, NAdam, Optimizer, RMSprop
 
-from ..recipe import Recipe
+from ..spec.recipe import Recipe
 
 
 def optimizer(weights: dict[str, Tensor], recipe: Recipe) -> Optimizer:

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from ..configs._base import Config
 from ..errors import InputError
-from ..tracing import Call, Pass, Recorder
+from ..spec.tracing import Call, Pass, Recorder
 from ._weights import collect, read, submodules, to_numpy
 
 DTYPES = {

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..batch import Batch, check_targets
-from ..recipe import Recipe
+from ..spec.batch import Batch, check_targets
+from ..spec.recipe import Recipe
 from ._dropout import counted, seeded
 from ._optimizers import optimizer
 from ._parallel import Alone, Workers

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..errors import FileError
-from ..layouts import Arrays
+from ..spec.layouts import Arrays
 
 
 def submodules(model: nn.Module) -> dict[str, nn.Module]:

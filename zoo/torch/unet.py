@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..configs.unet import UNetConfig
-from ..initializers import sinusoid_frequencies
+from ..spec.positions import sinusoid_frequencies
 from ._layers import activation, image_norm
 
 

@@ -1,0 +1,95 @@
+"""How much arithmetic a layer is: the multiply-adds of each kind, by formula."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Work(NamedTuple):
+    """The arithmetic of one layer for one example: what a matrix multiply could do.
+
+    Norms, activations, poolings and embeddings cost nothing here: less than 1 % of a
+    network, and bound by memory, not by arithmetic.
+    """
+
+    name: str  # of the layer, as the state's names begin
+    macs: int  # multiply-adds of the forward pass
+    input_gradient: bool = True  # in training; the network's own input needs none
+
+
+def linear_work(
+    name: str, c_in: int, c_out: int, rows: int = 1, *, first: bool = False
+) -> Work:
+    """Return a linear layer's work: every weight once for each row."""
+    return Work(name, c_in * c_out * rows, not first)
+
+
+def conv_work(
+    name: str,
+    c_in: int,
+    c_out: int,
+    kernel: int,
+    positions: int,
+    *,
+    first: bool = False,
+) -> Work:
+    """Return a convolution's work: every weight once for each position of the output.
+
+    Products with the zeros of the padding count: this is the dense matrix multiply,
+    as it is published. A transposed convolution spreads each position of its *input*
+    over the kernel: give it those positions.
+    """
+    return Work(name, kernel**2 * c_in * c_out * positions, not first)
+
+
+def attention_work(
+    name: str,
+    width: int,
+    length: int,
+    projections: tuple[str, str] = ("in_proj", "out_proj"),
+    *,
+    first: bool = False,
+) -> tuple[Work, ...]:
+    """Return self-attention's work, with its two projections.
+
+    Between them are the two products without weights, queries · keys and weights ·
+    values: each (T, T) times the width. All T x T are counted, under a causal mask
+    too: dense kernels compute them, and one that skips half is ahead of the count.
+    """
+    into, back = projections
+    return (
+        linear_work(f"{name}.{into}", width, 3 * width, length, first=first),
+        Work(name, 2 * length**2 * width),
+        linear_work(f"{name}.{back}", width, width, length),
+    )
+
+
+def blocks_work(
+    config: Any,
+    pattern: str,
+    names: tuple[str, str, str],
+    length: int,
+    projections: tuple[str, str] = ("in_proj", "out_proj"),
+) -> list[Work]:
+    """Return the work of `config.layers` blocks: attention and two linear layers."""
+    found: list[Work] = []
+    for block in map(pattern.format, range(config.layers)):
+        attention, up, down = (f"{block}.{name}" for name in names)
+        found += attention_work(attention, config.d_model, length, projections)
+        found.append(linear_work(up, config.d_model, config.d_ff, length))
+        found.append(linear_work(down, config.d_ff, config.d_model, length))
+    return found
+
+
+def recurrent_work(
+    layer: str, gates: int, c_in: int, hidden: int, steps: int, *, first: bool = False
+) -> tuple[Work, Work]:
+    """Return one direction's work: gates x (in + hidden) x hidden for each step.
+
+    It comes in two parts, for of raw features only the part of the input needs no
+    gradient. `layer` is as in the state's names, "l0_reverse".
+    """
+    return (
+        Work(f"rnn.weight_ih_{layer}", gates * c_in * hidden * steps, not first),
+        Work(f"rnn.weight_hh_{layer}", gates * hidden * hidden * steps),
+    )

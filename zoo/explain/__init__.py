@@ -1,0 +1,23 @@
+"""What a model looks at, and why its loss does not fall; the same in every backend.
+
+Pictures: feature maps, Grad-CAM, saliency. Numbers: activations and gradients of every
+layer after one forward and backward pass, and what is wrong with them in words.
+
+A layer here is a submodule that has weights, or a block of such, so all backends have
+the same. What comes after it without weights, an activation or a pooling, is no layer.
+"""
+
+from .diagnosis import Finding, LayerFigures, diagnose
+from .layers import statistics
+from .maps import Maps, feature_maps, grad_cam, saliency
+
+__all__ = [
+    "Finding",
+    "LayerFigures",
+    "Maps",
+    "diagnose",
+    "feature_maps",
+    "grad_cam",
+    "saliency",
+    "statistics",
+]

@@ -1,0 +1,1 @@
+"""Model files: weights under canonical names, written atomically, read with care."""

@@ -1,0 +1,1 @@
+"""Using a trained model: opening it, its answers, text that it generates."""

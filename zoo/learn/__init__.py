@@ -1,0 +1,1 @@
+"""Teaching: networks written out in NumPy, to read beside the frameworks' own."""
