@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from functools import partial
 from typing import Any
-from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +12,7 @@ import numpy as np
 from flax import nnx
 
 from ..spec.tracing import Call, Recorder, Sensitivity, taps
-from ._run import LOSSES, _copy, _inside, _native, _outside
+from ._run import LOSSES, _copy, _inside, _native, _outside, watched
 from ._weights import read, submodules, trainable
 
 OBJECTIVES = {**LOSSES, "score": lambda z, w: (z * w).sum()}
@@ -110,13 +108,5 @@ def _recorded(
     modules = submodules(model)
     names = {id(m): name for name, m in modules.items()}
     recorder = Recorder(names, lambda t: t, _inside, tap=tap)
-    # Each class defines its own __call__: patch it where it is defined.
-    owners = {
-        next(c for c in type(m).__mro__ if "__call__" in vars(c))
-        for m in modules.values()
-    }
-    with ExitStack() as stack:
-        for owner in owners:
-            wrapped = recorder.around(owner.__call__)
-            stack.enter_context(mock.patch.object(owner, "__call__", wrapped))
+    with watched(modules, recorder):
         return model(*xs), recorder.calls

@@ -12,9 +12,10 @@ from functools import reduce
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jax import Array
+
+from ..spec.pooling import window_averages
 
 BN_EPS, BN_MOMENTUM = 1e-5, 0.9  # Flax's momentum weighs the old value
 LN_EPS = 1e-5
@@ -240,18 +241,9 @@ def adaptive_avg_pool(x: Array, size: int) -> Array:
     _, h, w, _ = x.shape
     if (h, w) == (size, size):
         return x
-    rows = jnp.asarray(_averages(h, size), x.dtype)
-    columns = jnp.asarray(_averages(w, size), x.dtype)
+    rows = jnp.asarray(window_averages(h, size), x.dtype)
+    columns = jnp.asarray(window_averages(w, size), x.dtype)
     return jnp.einsum("ih,jw,nhwc->nijc", rows, columns, x)
-
-
-def _averages(size: int, out: int) -> np.ndarray:
-    """Return (out, size) weights: row i averages from i*size/out to (i+1)*size/out."""
-    weights = np.zeros((out, size))
-    for i in range(out):
-        begin, end = i * size // out, -(-(i + 1) * size // out)
-        weights[i, begin:end] = 1 / (end - begin)
-    return weights
 
 
 class _Recurrent(nnx.Module):

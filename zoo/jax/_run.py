@@ -236,7 +236,17 @@ def trace(
     modules = submodules(model)
     names = {id(m): name for name, m in modules.items()}
     recorder = Recorder(names, _outside, _inside, forced)
-    # Each class defines its own __call__: patch it where it is defined.
+    with watched(modules, recorder):
+        model(*(_native(x, model) for x in inputs))
+    return recorder.calls
+
+
+@contextmanager
+def watched(modules: Mapping[str, nnx.Module], recorder: Recorder) -> Iterator[None]:
+    """Let the recorder see every call of these modules meanwhile.
+
+    Each class defines its own `__call__`, so it is patched where it is defined.
+    """
     owners = {
         next(c for c in type(m).__mro__ if "__call__" in vars(c))
         for m in modules.values()
@@ -245,8 +255,7 @@ def trace(
         for owner in owners:
             wrapped = recorder.around(owner.__call__)
             stack.enter_context(mock.patch.object(owner, "__call__", wrapped))
-        model(*(_native(x, model) for x in inputs))
-    return recorder.calls
+        yield
 
 
 def _inside(array: np.ndarray, like: Any) -> jax.Array:

@@ -13,7 +13,8 @@ from flax import nnx
 from safetensors.flax import save_file
 
 from ..errors import StateError
-from ..spec.layouts import Arrays, Entry, full_name, hollow, move
+from ..spec import layouts
+from ..spec.layouts import Arrays, Entry, Leaf, move
 from . import _layers
 
 _NORM = move(scale="weight", bias="bias")
@@ -73,14 +74,16 @@ def _variables(module: nnx.Module) -> dict[str, nnx.Variable]:
     }
 
 
-def _leaves(
-    model: nnx.Module,
-) -> Iterator[tuple[str, dict[str, nnx.Variable], Entry | None]]:
-    """Yield (path, variables by native name, entry) per leaf."""
+def _leaves(model: nnx.Module) -> Iterator[Leaf]:
+    """Yield every module that holds weights."""
     for path, module in _walk(model, ""):
         variables = _variables(module)
         if variables:
-            yield path, variables, TABLE.get(type(module))
+            yield Leaf(path, variables, TABLE.get(type(module)))
+
+
+def _learns(variable: nnx.Variable) -> bool:
+    return isinstance(variable, nnx.Param)
 
 
 def collect(
@@ -89,17 +92,9 @@ def collect(
     trainable: bool = False,
 ) -> dict[str, np.ndarray]:
     """Return `value` of every variable under canonical names, in canonical layout."""
-    out: dict[str, np.ndarray] = {}
-    for path, variables, entry in _leaves(model):
-        native = {
-            k: value(v)
-            for k, v in variables.items()
-            if isinstance(v, nnx.Param) or not trainable
-        }
-        if native:
-            canonical = native if entry is None else entry.to(native)
-            out.update({full_name(path, k): v for k, v in canonical.items()})
-    return out
+    if trainable:
+        return layouts.collect(_leaves(model), value, _learns)
+    return layouts.collect(_leaves(model), value)
 
 
 def read(model: nnx.Module) -> dict[str, np.ndarray]:
@@ -109,23 +104,14 @@ def read(model: nnx.Module) -> dict[str, np.ndarray]:
 
 def shapes(model: nnx.Module) -> dict[str, tuple[int, ...]]:
     """Return the canonical names and shapes without touching a weight."""
-    return {k: v.shape for k, v in collect(model, lambda v: hollow(v.shape)).items()}
+    return layouts.shapes(_leaves(model))
 
 
 def natives(
     model: nnx.Module, state: Arrays
 ) -> Iterator[tuple[nnx.Variable, np.ndarray]]:
-    """Give each variable with its array in native layout; what `state` lacks, not."""
-    for path, variables, entry in _leaves(model):
-        if entry is None:
-            found = {k: state.get(full_name(path, k)) for k in variables}
-        else:
-            names = entry.to({k: hollow(v.shape) for k, v in variables.items()})
-            canonical = {k: state.get(full_name(path, k)) for k in names}
-            found = entry.back({k: v for k, v in canonical.items() if v is not None})
-        for key, array in found.items():
-            if array is not None:
-                yield variables[key], array
+    """Yield each variable with its array, in native layout; none that `state` lacks."""
+    return layouts.natives(_leaves(model), state)
 
 
 def write(model: nnx.Module, state: Arrays) -> None:
@@ -140,23 +126,13 @@ def write(model: nnx.Module, state: Arrays) -> None:
 
 
 def held(model: nnx.Module) -> list[tuple[nnx.Variable, tuple[str, ...]]]:
-    """Return every variable with the canonical names of the weights it holds."""
-    found = []
-    for path, variables, entry in _leaves(model):
-        marks = {
-            key: np.broadcast_to(np.int32(i), v.shape)
-            for i, (key, v) in enumerate(variables.items())
-        }
-        canonical = marks if entry is None else entry.to(marks)
-        owner = {full_name(path, k): int(a.flat[0]) for k, a in canonical.items()}
-        for i, variable in enumerate(variables.values()):
-            found.append((variable, tuple(n for n, o in owner.items() if o == i)))
-    return found
+    """Return every variable with the canonical names of the weights that it holds."""
+    return layouts.held(_leaves(model))
 
 
 def trainable(model: nnx.Module) -> set[str]:
     """Return the canonical names that gradients reach."""
-    return set(collect(model, lambda v: hollow(v.shape), trainable=True))
+    return set(layouts.shapes(_leaves(model), _learns))
 
 
 def save_native(model: nnx.Module, path: Path) -> None:

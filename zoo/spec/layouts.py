@@ -1,14 +1,18 @@
 """Native parameter <-> canonical name and layout, as pure functions on dicts.
 
-A room's `_weights.py` holds one table from a layer's exact type to an `Entry`. An
+A backend's `_weights.py` has one table from a layer's exact type to an `Entry`. An
 entry only renames, permutes, reshapes, splits, concatenates and stacks, so gradients
 and optimizer moments cross between frameworks by the same functions as weights.
+
+A backend gives its model as leaves, the layers that hold weights; what is read from and
+written to them is here, the same for Keras and Flax. (PyTorch's names and layouts are
+the canonical ones.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -81,3 +85,72 @@ def full_name(path: str, name: str) -> str:
 def hollow(shape: tuple[int, ...]) -> np.ndarray:
     """Return an array of this shape that takes no memory: for names and shapes."""
     return np.broadcast_to(np.float32(0), shape)
+
+
+# Leaves
+
+
+class Leaf(NamedTuple):
+    """A layer that holds weights.
+
+    Args:
+        path: canonical, "" for the model itself.
+        variables: the framework's own, by native name; each has a `shape`.
+        entry: of the layer's type; None: the variables are canonical as they stand.
+    """
+
+    path: str
+    variables: Mapping[str, Any]
+    entry: Entry | None
+
+
+def collect(
+    leaves: Iterable[Leaf],
+    value: Callable[[Any], np.ndarray],
+    keep: Callable[[Any], bool] = lambda variable: True,
+) -> dict[str, np.ndarray]:
+    """Return `value` of every variable to keep, by canonical name, in its layout."""
+    canonical: dict[str, np.ndarray] = {}
+    for path, variables, entry in leaves:
+        native = {k: value(v) for k, v in variables.items() if keep(v)}
+        if native:
+            own = native if entry is None else entry.to(native)
+            canonical.update({full_name(path, k): v for k, v in own.items()})
+    return canonical
+
+
+def shapes(
+    leaves: Iterable[Leaf], keep: Callable[[Any], bool] = lambda variable: True
+) -> dict[str, tuple[int, ...]]:
+    """Return the canonical names and shapes without touching a weight."""
+    arrays = collect(leaves, lambda v: hollow(v.shape), keep)
+    return {name: array.shape for name, array in arrays.items()}
+
+
+def natives(leaves: Iterable[Leaf], state: Arrays) -> Iterator[tuple[Any, np.ndarray]]:
+    """Yield each variable with its array, in native layout; none that `state` lacks."""
+    for path, variables, entry in leaves:
+        if entry is None:
+            arrays = {k: state.get(full_name(path, k)) for k in variables}
+        else:
+            names = entry.to({k: hollow(v.shape) for k, v in variables.items()})
+            canonical = {k: state.get(full_name(path, k)) for k in names}
+            arrays = entry.back({k: v for k, v in canonical.items() if v is not None})
+        for key, array in arrays.items():
+            if array is not None:
+                yield variables[key], array
+
+
+def held(leaves: Iterable[Leaf]) -> list[tuple[Any, tuple[str, ...]]]:
+    """Return every variable with the canonical names of the weights that it holds."""
+    pairs = []
+    for path, variables, entry in leaves:
+        marks = {  # each variable's number, in its shape, goes through the entry
+            key: np.broadcast_to(np.int32(i), v.shape)
+            for i, (key, v) in enumerate(variables.items())
+        }
+        canonical = marks if entry is None else entry.to(marks)
+        owner = {full_name(path, k): int(a.flat[0]) for k, a in canonical.items()}
+        for i, variable in enumerate(variables.values()):
+            pairs.append((variable, tuple(n for n, o in owner.items() if o == i)))
+    return pairs

@@ -27,8 +27,8 @@ def counted(model: keras.Layer, key: Any, first_row: Any = 0) -> Iterator[None]:
 
     Args:
         model: called with `training=True`; else its dropouts do nothing.
-        key: of the step, see `zoo.spec.masks.step_key`; an integer, or a scalar of uint32
-            or int64, so that a tf.function takes another one without a new trace.
+        key: of the step, see `zoo.spec.masks.step_key`; an integer, or a scalar of
+            uint32 or int64, so that a tf.function takes another without a new trace.
         first_row: place of the inputs' first row in the whole batch; likewise.
     """
 

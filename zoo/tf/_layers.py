@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
-import numpy as np
 from keras import layers, ops
 
 from ..configs._base import Config, config_class
+from ..spec.pooling import window_averages
 
 BN_EPS, BN_MOMENTUM = 1e-5, 0.9  # Keras's momentum weighs the old value
 LN_EPS = 1e-5
@@ -272,18 +272,9 @@ def adaptive_avg_pool(x: Any, size: int) -> Any:
     _, h, w, _ = x.shape
     if (h, w) == (size, size):
         return x
-    rows = ops.convert_to_tensor(_averages(h, size), dtype=x.dtype)
-    columns = ops.convert_to_tensor(_averages(w, size), dtype=x.dtype)
+    rows = ops.convert_to_tensor(window_averages(h, size), dtype=x.dtype)
+    columns = ops.convert_to_tensor(window_averages(w, size), dtype=x.dtype)
     return ops.einsum("ih,jw,nhwc->nijc", rows, columns, x)
-
-
-def _averages(size: int, out: int) -> np.ndarray:
-    """Return (out, size) weights: row i averages from i*size/out to (i+1)*size/out."""
-    weights = np.zeros((out, size))
-    for i in range(out):
-        begin, end = i * size // out, -(-(i + 1) * size // out)
-        weights[i, begin:end] = 1 / (end - begin)
-    return weights
 
 
 def chain(parts: Iterable[Callable[[Any], Any]], x: Any) -> Any:

@@ -11,7 +11,8 @@ import numpy as np
 from keras import layers
 
 from ..errors import StateError
-from ..spec.layouts import Arrays, Entry, full_name, hollow, move
+from ..spec import layouts
+from ..spec.layouts import Arrays, Entry, Leaf, move
 from . import _layers
 
 _NORM = move(gamma="weight", beta="bias")
@@ -104,18 +105,20 @@ def _weights_of(layer: keras.Layer) -> Iterator[keras.Variable]:
     return (v for v in layer.variables if v.name != "seed_generator_state")
 
 
-def _leaves(
-    model: keras.Layer,
-) -> Iterator[tuple[str, dict[str, keras.Variable], Entry | None]]:
-    """Yield (prefix with `{}`, variables by native name, entry) per leaf."""
+def _leaves(model: keras.Layer) -> Iterator[Leaf]:
+    """Yield every layer that holds weights."""
     for path, layer in _walk(model, ""):
         entry = TABLE.get(type(layer))
         if entry is not None:
-            yield path, {v.name: v for v in _weights_of(layer)}, entry
+            yield Leaf(path, {v.name: v for v in _weights_of(layer)}, entry)
             continue
         raw = {k: v for k, v in vars(layer).items() if isinstance(v, keras.Variable)}
         if raw:
-            yield path, raw, None
+            yield Leaf(path, raw, None)
+
+
+def _learns(variable: keras.Variable) -> bool:
+    return variable.trainable
 
 
 def collect(
@@ -124,15 +127,9 @@ def collect(
     trainable: bool = False,
 ) -> dict[str, np.ndarray]:
     """Return `value` of every variable under canonical names, in canonical layout."""
-    out: dict[str, np.ndarray] = {}
-    for path, variables, entry in _leaves(model):
-        native = {
-            k: value(v) for k, v in variables.items() if v.trainable or not trainable
-        }
-        if native:
-            canonical = native if entry is None else entry.to(native)
-            out.update({full_name(path, k): v for k, v in canonical.items()})
-    return out
+    if trainable:
+        return layouts.collect(_leaves(model), value, _learns)
+    return layouts.collect(_leaves(model), value)
 
 
 def read(model: keras.Layer) -> dict[str, np.ndarray]:
@@ -142,23 +139,14 @@ def read(model: keras.Layer) -> dict[str, np.ndarray]:
 
 def shapes(model: keras.Layer) -> dict[str, tuple[int, ...]]:
     """Return the canonical names and shapes without touching a weight."""
-    return {k: v.shape for k, v in collect(model, lambda v: hollow(v.shape)).items()}
+    return layouts.shapes(_leaves(model))
 
 
 def natives(
     model: keras.Layer, state: Arrays
 ) -> Iterator[tuple[keras.Variable, np.ndarray]]:
-    """Give each variable with its array in native layout; what `state` lacks, not."""
-    for path, variables, entry in _leaves(model):
-        if entry is None:
-            found = {k: state.get(full_name(path, k)) for k in variables}
-        else:
-            names = entry.to({k: hollow(v.shape) for k, v in variables.items()})
-            canonical = {k: state.get(full_name(path, k)) for k in names}
-            found = entry.back({k: v for k, v in canonical.items() if v is not None})
-        for key, array in found.items():
-            if array is not None:
-                yield variables[key], array
+    """Yield each variable with its array, in native layout; none that `state` lacks."""
+    return layouts.natives(_leaves(model), state)
 
 
 def write(model: keras.Layer, state: Arrays) -> None:
@@ -168,23 +156,13 @@ def write(model: keras.Layer, state: Arrays) -> None:
 
 
 def held(model: keras.Layer) -> list[tuple[keras.Variable, tuple[str, ...]]]:
-    """Return every variable with the canonical names of the weights it holds."""
-    found = []
-    for path, variables, entry in _leaves(model):
-        marks = {
-            key: np.broadcast_to(np.int32(i), v.shape)
-            for i, (key, v) in enumerate(variables.items())
-        }
-        canonical = marks if entry is None else entry.to(marks)
-        owner = {full_name(path, k): int(a.flat[0]) for k, a in canonical.items()}
-        for i, variable in enumerate(variables.values()):
-            found.append((variable, tuple(n for n, o in owner.items() if o == i)))
-    return found
+    """Return every variable with the canonical names of the weights that it holds."""
+    return layouts.held(_leaves(model))
 
 
 def trainable(model: keras.Layer) -> set[str]:
     """Return the canonical names that gradients reach."""
-    return set(collect(model, lambda v: hollow(v.shape), trainable=True))
+    return set(layouts.shapes(_leaves(model), _learns))
 
 
 def save_native(model: keras.Model, path: Path) -> None:
