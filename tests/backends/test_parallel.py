@@ -18,7 +18,7 @@ from zoo.errors import ConfigError, InputError
 from zoo.spec.batch import Batch, check_shares, share
 from zoo.training.fit import fit
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 BOUND = 1e-10
 SCRIPT = '''
 import contextlib
