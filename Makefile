@@ -20,7 +20,7 @@ DEV := $(VENV)/.installed-dev
 .NOTPARALLEL:
 
 help:
-	@echo "make demo    the quick study: two networks in three frameworks, and its report"
+	@echo "make demo    proves six networks in three frameworks, then measures two"
 	@echo "make test    all tests               (PYTEST_ARGS='-k unet', WORKERS=4)"
 	@echo "make test-browser  a study's report in headless Chromium"
 	@echo "make check   lint, format, types, import contracts"
@@ -30,6 +30,7 @@ help:
 	@echo "make clean   remove .venv and caches"
 
 demo: $(ALL)
+	$(BIN)/zoo demo
 	$(BIN)/zoo compare studies/quick.toml --out study/quick
 
 test: $(DEV)

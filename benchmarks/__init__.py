@@ -1,4 +1,4 @@
-"""Speed of the zoo, always as a ratio to a plain native model in the same run.
+"""Speed of the zoo, as a ratio to a plain native model in the same run.
 
     python -m benchmarks [NAME…] [--backend torch|tf|jax] [--json FILE] [--quick|--cpu]
 

@@ -23,8 +23,8 @@ Job = tuple[str, Callable[[], Iterable[Row]]]
 @click.argument("names", nargs=-1, type=click.Choice(NAMES), metavar="[NAME]...")
 @click.option("--backend", type=click.Choice(BACKENDS), help="One backend only.")
 @click.option("--json", "path", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--quick", is_flag=True, help="Tiny sizes: tries the harness itself.")
-@click.option("--cpu", is_flag=True, help="CPU time on one core: a busy machine.")
+@click.option("--quick", is_flag=True, help="Tiny sizes, to try the harness itself.")
+@click.option("--cpu", is_flag=True, help="CPU time on one core, for a busy machine.")
 def main(
     names: tuple[str, ...],
     backend: str | None,
@@ -34,7 +34,7 @@ def main(
 ) -> None:
     """Time the zoo against plain native peers; NAME is a preset, loop, or startup.
 
-    Exit code 1 if a target was missed or a measurement failed.
+    The exit code is 1 if a target was missed or a measurement failed.
     """
     backends = (backend,) if backend else BACKENDS
     errors = Console(stderr=True)
@@ -45,7 +45,7 @@ def main(
         for i, (title, job) in enumerate(jobs, 1):
             status.update(f"[{i}/{len(jobs)}] {title}")
             rows.extend(job())
-            if path:  # what is measured so far outlives an interruption
+            if path:  # after each job, so that an interruption loses little
                 path.write_text(
                     json.dumps(document(rows, **mode._asdict()), indent=1) + "\n"
                 )

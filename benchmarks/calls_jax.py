@@ -1,6 +1,6 @@
 """The timed calls of an NNX model: split, and a pure function under jax.jit.
 
-So the model's arithmetic is timed, and not how long `nnx.jit` takes to walk a module.
+So the times are of the model's arithmetic, without `nnx.jit`'s traversal of the module.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def native(array: np.ndarray) -> Array:
 
 
 def targets(logits: Array, loss: str) -> Array:
-    """Return targets that fit logits of this shape: what the model says already."""
+    """Return targets of the right form: the model's own predictions."""
     if loss == "cross_entropy":
         return logits.argmax(-1)
     return (logits > 0).astype(logits.dtype)

@@ -21,7 +21,7 @@ def native(array: np.ndarray) -> tf.Tensor:
 
 
 def targets(logits: tf.Tensor, loss: str) -> tf.Tensor:
-    """Return targets that fit logits of this shape: what the model says already."""
+    """Return targets of the right form: the model's own predictions."""
     if loss == "cross_entropy":
         return tf.argmax(logits, axis=-1)
     return tf.cast(logits > 0, logits.dtype)

@@ -24,7 +24,7 @@ def native(array: np.ndarray) -> Tensor:
 
 
 def targets(logits: Tensor, loss: str) -> Tensor:
-    """Return targets that fit logits of this shape: what the model says already."""
+    """Return targets of the right form: the model's own predictions."""
     return logits.argmax(1) if loss == "cross_entropy" else (logits > 0).float()
 
 

@@ -1,4 +1,4 @@
-"""Fresh processes: what they print, and the CPU time they take."""
+"""Fresh processes: the JSON that they print, and the CPU time that they take."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ChildError(RuntimeError):
 
 
 def run_module(module: str, *arguments: str) -> Any:
-    """Run `python -m benchmarks.MODULE` afresh; return the JSON it prints last."""
+    """Run `python -m benchmarks.MODULE`; return the JSON in its last line."""
     command = [sys.executable, "-m", f"{__package__}.{module}", *arguments]
     done = subprocess.run(
         command, cwd=ROOT, env=environment(), capture_output=True, text=True
@@ -44,7 +44,7 @@ def cpu_seconds(command: Sequence[str]) -> float:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of children: Keras on TensorFlow, and no chatter."""
+    """Return the environment of children: Keras on TensorFlow, few log messages."""
     return {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 

@@ -1,9 +1,9 @@
 """`zoo.fit` against the same training step written by hand in each framework.
 
 Both train the same twin from the same weights on the same batches, with AdamW, and
-read every loss. `fit` runs as users run it, without a folder; a callback of it does
-the step by hand, so the two take turns. What lies between two of its calls is one
-whole turn of the zoo's loop: the batch, the step, the row in the history, the guard.
+read every loss. `fit` runs as users run it, without a folder. One of its callbacks does
+the step by hand, so the two take turns. The time between two calls of the callback is
+one iteration of the zoo's loop: the batch, the step, the row of the history, checks.
 Evaluations and the first steps, which compile, are not timed.
 """
 
@@ -41,7 +41,7 @@ RECIPE = zoo.Recipe(optimizer="adamw", weight_decay=0.01, steps=WARM_UP + MOST)
 
 
 class Turns(zoo.Callback):
-    """Takes turns with the loop that calls it: times it, and a step by hand."""
+    """Times the loop that calls it, and in turn with it a step by hand."""
 
     def __init__(
         self, step: Callable[[np.ndarray], float], seconds: float, least: int, cpu: bool
@@ -57,10 +57,10 @@ class Turns(zoo.Callback):
         self.batches = [o[i : i + size] for o in orders for i in range(0, count, size)]
         gc.collect()
         gc.disable()
-        self.left = self.now()
+        self.returned = self.now()
 
     def trained(self, run: Any, row: dict[str, Any]) -> None:
-        zoos = self.now() - self.left
+        zoos = self.now() - self.returned
         indices = self.batches[run.step - 1]
         begin = self.now()
         loss = self.step(indices)
@@ -74,7 +74,7 @@ class Turns(zoo.Callback):
                 record.append(time)
             if len(self.times[0]) >= self.least and perf_counter() > self.until:
                 run.stop("measured")
-        self.left = self.now()
+        self.returned = self.now()
 
     def end(self, run: Any) -> None:
         gc.enable()
@@ -98,7 +98,7 @@ def measure(name: str, backend: str, mode: Mode) -> Iterator[Row]:
 
 
 def _data(config: Any) -> Dataset:
-    """Return the digits, or noise where they do not fit; there is no test split."""
+    """Return the digits, or noise where they do not fit, without a test split."""
     if config.in_channels == 1:
         digits = load("digits", config).train
         [images], labels = digits.take(np.arange(len(digits)))
@@ -115,7 +115,7 @@ def _about(name: str, backend: str) -> dict[str, Any]:
 
 
 def rows(name: str, backend: str, mode: Mode) -> list[Row]:
-    """Time one model in a fresh process; a death becomes a failed row."""
+    """Time one model in a fresh process; if that dies, return a failed row."""
     arguments = [name, backend, *(f for f in mode._fields if getattr(mode, f))]
     try:
         return [Row(**row) for row in run_module("loop", *arguments)]
@@ -124,10 +124,10 @@ def rows(name: str, backend: str, mode: Mode) -> list[Row]:
 
 
 def keep_memory() -> None:
-    """Let this process keep what malloc frees, where malloc is glibc's.
+    """Make glibc's malloc, if it is used, keep freed memory in this process.
 
-    Two programs that alternate otherwise lose it to each other: the larger one's
-    buffers do not fit the other's, and are new pages at each of its steps.
+    Otherwise the larger of two alternating programs gets new pages at each step, as its
+    buffers do not fit into those that the other has freed.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:

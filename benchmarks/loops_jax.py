@@ -1,6 +1,6 @@
 """A training step of Flax as a good engineer writes it by hand: split, pure, donated.
 
-So without `nnx.jit`, which walks the module at each call.
+It does without `nnx.jit`, which traverses the module at each call.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from jax import Array
 def by_hand(
     model: nnx.Module, images: np.ndarray, labels: np.ndarray, lr: float, decay: float
 ) -> Callable[[np.ndarray], float]:
-    """Return the step that trains on the examples of some indices, for the loss."""
+    """Return a step: it trains on the examples at some indices, returns the loss."""
     model.train()
     graph, params, rest = nnx.split(model, nnx.Param, ...)
     transform = optax.adamw(lr, weight_decay=decay)

@@ -12,7 +12,7 @@ import tensorflow as tf
 def by_hand(
     model: keras.Model, images: np.ndarray, labels: np.ndarray, lr: float, decay: float
 ) -> Callable[[np.ndarray], float]:
-    """Return the step that trains on the examples of some indices, for the loss."""
+    """Return a step: it trains on the examples at some indices, returns the loss."""
     optimizer = keras.optimizers.AdamW(lr, weight_decay=decay, epsilon=1e-8)
     optimizer.build(model.trainable_variables)
     objective = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

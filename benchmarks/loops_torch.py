@@ -13,7 +13,7 @@ from torch import nn
 def by_hand(
     model: nn.Module, images: np.ndarray, labels: np.ndarray, lr: float, decay: float
 ) -> Callable[[np.ndarray], float]:
-    """Return the step that trains on the examples of some indices, for the loss."""
+    """Return a step: it trains on the examples at some indices, returns the loss."""
     labels = labels.astype(np.int64)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=lr, weight_decay=decay, fused=True

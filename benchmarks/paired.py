@@ -1,8 +1,8 @@
-"""Paired timing: A B A B … in one process, judged by the ratio of neighbours.
+"""Paired timing: A B A B … in one process, compared by the ratio of neighbours.
 
-A machine's speed drifts by far more than the few per cent that matter here, but two
-calls in a row meet the same machine. So each pair gives one ratio, and the median of
-the ratios comes with a 95 % interval from a bootstrap with a fixed seed.
+A machine's speed drifts by much more than the few per cent of interest, but hardly
+between two calls in a row. So each pair gives one ratio. The median of the ratios has a
+95 % interval, from a bootstrap with a fixed seed.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from zoo.study.intervals import median
 
 @dataclass(frozen=True)
 class Paired:
-    """Times of A and B in seconds, pair by pair, and what their ratios say."""
+    """Times of A and B in seconds, pair by pair, and statistics of their ratios."""
 
     a: tuple[float, ...]
     b: tuple[float, ...]
 
     @property
     def ratios(self) -> np.ndarray:
-        """A's time over B's, pair by pair: below 1, A is the faster."""
+        """A's time over B's, pair by pair: below 1 where A is faster."""
         return np.asarray(self.a) / np.asarray(self.b)
 
     @property
@@ -37,8 +37,8 @@ class Paired:
     @property
     def interval(self) -> tuple[float, float]:
         """95 % percentile-bootstrap interval of the median ratio."""
-        found = median(self.ratios.tolist())
-        return found.low, found.high
+        estimate = median(self.ratios.tolist())
+        return estimate.low, estimate.high
 
     @property
     def medians(self) -> tuple[float, float]:
@@ -58,9 +58,9 @@ def paired(
 ) -> Paired:
     """Time a and b in turn until `seconds` have passed, at least `least` pairs.
 
-    The warm-up calls, the first of which may compile, are not counted; nor does the
-    garbage collector run inside the clock. A call must not return before its work is
-    done. With `cpu` the clock counts the CPU time of all threads.
+    The warm-up calls, the first of which may compile, are not timed. The garbage
+    collector is off. A call must not return before its work is done. With `cpu` the
+    times are CPU times of all threads.
     """
     for _ in range(warm_up):
         a(), b()
@@ -81,7 +81,7 @@ def paired(
 
 
 def clock(call: Callable[[], object], now: Callable[[], float]) -> float:
-    """Return the seconds that one call takes; its result is freed off the clock."""
+    """Return the seconds that one call takes, without freeing its result."""
     start = now()
     result = call()
     elapsed = now() - start

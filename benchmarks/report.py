@@ -1,4 +1,4 @@
-"""What a benchmark found: rows, a table for people, JSON for machines."""
+"""Results of a benchmark: rows, a table to read, and a JSON document."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from .paired import Paired
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One measurement: milliseconds of the zoo and of what it is held against.
+    """One measurement: milliseconds of the zoo and of its peer.
 
-    `measure` says which number the limit is for: the "low" end of the ratio's
-    interval (so that only a slowness beyond doubt fails), its median "ratio", or the
-    zoo's own "ms".
+    `measure` is the number that the limit is for: the "low" end of the ratio's interval
+    (so that only a significant slowness fails), its median "ratio", or the zoo's "ms".
     """
 
     name: str
@@ -42,7 +41,7 @@ class Row:
 
     @classmethod
     def of(cls, times: Paired, **row: Any) -> Self:
-        """Return the row that paired times make, judged by its measure."""
+        """Return the row of paired times, with its verdict."""
         zoo, peer = times.medians
         low, high = times.interval
         values = {
@@ -60,14 +59,14 @@ class Row:
 
     @property
     def target(self) -> str:
-        """The limit in words."""
+        """The limit, as printed."""
         if self.measure == "ms":
             return f"< {self.limit:g} ms"
         return f"≤ {self.limit:g}x"
 
 
 def table(rows: Iterable[Row]) -> Table:
-    """Return the rows as a table that fits 80 columns."""
+    """Return the rows as a table of at most 80 columns."""
     out = Table(caption=CAPTION, box=None, pad_edge=False, padding=(0, 1, 0, 0))
     out.add_column("what", no_wrap=True)
     out.add_column("backend")
@@ -90,18 +89,18 @@ def table(rows: Iterable[Row]) -> Table:
 
 
 CAPTION = (
-    "Medians of paired runs, zoo and peer in turn; the ratio is zoo over peer, with"
-    " its bootstrap interval. Targets of 1.03x hold for the interval's lower end,"
-    " others for the median. Peers: plain native models (resnet50_v1: that of"
-    " keras.applications); for startup an idle Python, and init='native'."
+    "Medians of paired runs, zoo and peer in turn. The ratio is zoo over peer, with"
+    " its bootstrap interval. Targets of 1.03x are for the interval's lower end,"
+    " others for the median. Peers are plain native models (for resnet50_v1"
+    " keras.applications'), for startup an idle Python and init='native'."
 )
 
 
 def machine() -> dict[str, Any]:
-    """Return where and on which versions the numbers were measured."""
-    found = {k: v for k, v in host().items() if k != "id"}
+    """Return the machine and the versions that the numbers are of."""
+    facts = {k: v for k, v in host().items() if k != "id"}
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    return found | {"load": load, "versions": versions()}
+    return facts | {"load": load, "versions": versions()}
 
 
 def document(rows: Iterable[Row], **mode: bool) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Forward and training steps of five models in each backend against a plain peer.
 
-Each model runs in a fresh process of its own per backend, so that the frameworks do not
-fight for threads; zoo and peer take turns inside it. float32; a training step is
-forward, loss and gradients, without an optimizer.
+Each model and backend has a fresh process, so that frameworks do not compete for
+threads. Zoo and peer take turns inside it. All is float32. A training step is forward,
+loss and gradients, without an optimizer.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Mode(NamedTuple):
 
 @dataclass(frozen=True)
 class Case:
-    """The size a preset is timed at: a batch, and one field of its config."""
+    """The size at which a preset is timed: the batch, and one field of its config."""
 
     batch: int
     field: str
@@ -68,7 +68,7 @@ def measure(name: str, backend: str, mode: Mode) -> Iterator[Row]:
     ours = zoo.build(config, backend=backend)
     models = ours, peers[name](size)
     counts = [calls.count(model) for model in models]
-    # torch's own LSTM has a second bias per gate, which the twins do without.
+    # torch's own LSTM has a second bias per gate, the twins have not.
     if abs(counts[0] - counts[1]) > 0.002 * counts[0]:
         raise AssertionError(f"zoo and peer are different networks: {counts}")
 
@@ -98,16 +98,16 @@ def _example(spec: Any, batch: int) -> np.ndarray:
 
 
 def rows(name: str, backend: str, mode: Mode) -> list[Row]:
-    """Time one model in a fresh process; a death becomes a failed row."""
+    """Time one model in a fresh process; if that dies, return failed rows."""
     arguments = [name, backend, *(f for f in mode._fields if getattr(mode, f))]
     try:
         return [Row(**row) for row in run_module("speed", *arguments)]
     except ChildError as error:
         peer = CASES[name].peer
         return [
-            Row(name=name, backend=backend, what=what, peer=peer, limit=LIMIT,
+            Row(name=name, backend=backend, what=call, peer=peer, limit=LIMIT,
                 error=str(error))
-            for what in ("forward", "train")
+            for call in ("forward", "train")
         ]  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Start-up: imports, `zoo list`, and building and converting ResNet-50.
 
-CPU time of whole processes for the first two; for the others fresh processes in which
-the frameworks are imported and, to convert, the source is built before the clock
-starts. The yardstick is the same class with the framework's own initialisation.
+The first two are CPU times of entire processes. The others run in fresh processes, in
+which the frameworks are imported (and the model to convert is built) before the clock
+starts. Their peer is the same class with the framework's own initialisation.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BUILD_LIMIT, CONVERT_LIMIT = 1.3, 1.2
 
 
 def cpu_rows(quick: bool) -> Iterator[Row]:
-    """CPU time of `import zoo` and `zoo list`, beside a Python that does nothing."""
+    """CPU time of `import zoo` and `zoo list`; the peer is an idle Python."""
     python = sys.executable
     script = Path(sysconfig.get_path("scripts"), "zoo")
     zoo = [str(script)] if script.exists() else [python, "-m", "zoo"]
@@ -45,7 +45,7 @@ def cpu_rows(quick: bool) -> Iterator[Row]:
             "measure": "ms",
         }
         try:
-            cpu_seconds(command)  # writes the byte code
+            cpu_seconds(command)  # compiles the byte code
             times = in_turn(
                 partial(cpu_seconds, command),
                 partial(cpu_seconds, nothing),
@@ -57,7 +57,7 @@ def cpu_rows(quick: bool) -> Iterator[Row]:
 
 
 def model_rows(source: str | None, backend: str, quick: bool) -> list[Row]:
-    """`build` in a backend, or `convert` from another, against an unfilled build."""
+    """Time `build`, or `convert` from another backend; the peer has init="native"."""
     row: dict[str, Any] = {
         "name": PRESET,
         "backend": backend,

@@ -1,4 +1,4 @@
-"""Keras's compile and fit, on digits: python examples/keras_fit.py."""
+"""Train on digits with Keras's compile and fit: python examples/keras_fit.py."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,22 +14,22 @@ LR = 0.125  # a power of two is the same number in every precision
 
 
 class BatchLosses(keras.callbacks.Callback):
-    """Keeps each batch's own loss: Keras shows the mean since the epoch began."""
+    """Records the loss of each batch; Keras reports the mean since the epoch began."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[float] = []
+        self.losses: list[float] = []
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self.model.reset_metrics()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.found.append(float(logs["loss"]))
+        self.losses.append(float(logs["loss"]))
 
 
 def losses(steps: int = 20, dtype: str = "float32") -> list[float]:
     """Train a small MLP by SGD; return the loss of every step, before its update."""
-    keras.config.set_floatx(dtype)  # of the loss and of its mean
+    keras.config.set_floatx(dtype)  # Keras computes the loss and its mean in floatx
     model = zoo.build("mlp", "tf", in_features=64, hidden=(32,), dtype=dtype)
     data = load("digits", model.config, seed=0)
     batches = Batches(data.train, 64, seed=0)
@@ -47,7 +47,7 @@ def losses(steps: int = 20, dtype: str = "float32") -> list[float]:
     model.fit(
         stream(), steps_per_epoch=steps, shuffle=False, callbacks=[log], verbose=0
     )
-    return log.found
+    return log.losses
 
 
 if __name__ == "__main__":

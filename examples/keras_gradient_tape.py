@@ -1,4 +1,4 @@
-"""Keras with a loop of one's own, on digits: python examples/keras_gradient_tape.py."""
+"""Train on digits in Keras, with a loop: python examples/keras_gradient_tape.py."""
 
 import keras
 import tensorflow as tf
@@ -29,11 +29,11 @@ def losses(steps: int = 20, dtype: str = "float32") -> list[float]:
         optimizer.apply_gradients(zip(gradients, model.trainable_variables))
         return loss
 
-    found = []
+    history = []
     for step in range(steps):
         (x,), y = batches.batch(step)  # (64, 64) and (64,), NumPy
-        found.append(float(train_step(tf.constant(x, dtype), tf.constant(y))))
-    return found
+        history.append(float(train_step(tf.constant(x, dtype), tf.constant(y))))
+    return history
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The loop of every PyTorch course, on digits: python examples/torch_loop.py."""
+"""Train on digits with the usual PyTorch loop: python examples/torch_loop.py."""
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ def losses(steps: int = 20, dtype: str = "float32") -> list[float]:
     batches = Batches(data.train, 64, seed=0)
 
     optimizer = torch.optim.SGD(model.parameters(), lr=LR)
-    found = []
+    history = []
     model.train()
     for step in range(steps):
         (x,), y = batches.batch(step)  # (64, 64) and (64,), NumPy
@@ -26,8 +26,8 @@ def losses(steps: int = 20, dtype: str = "float32") -> list[float]:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        found.append(loss.item())
-    return found
+        history.append(loss.item())
+    return history
 
 
 if __name__ == "__main__":

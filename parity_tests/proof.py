@@ -1,11 +1,12 @@
-"""`make proof`: every cell of the training proof, into docs/proof.json and its page.
+"""`make proof`: runs the whole training proof, writes docs/proof.json and its page.
 
     python -m parity_tests.proof [--quick]
 
 float64: the worst error of any loss, weight, buffer and optimizer slot, relative to its
-scale, of optimizer x schedule x clipping x model over 200 steps, of every kind of model
-over 50, each also resumed half-way in every other backend. float32: how far the losses
-drift apart, which is a measurement, not a test. And what is learned on real data.
+scale. It covers optimizer x schedule x clipping x model over 200 steps, and every kind
+of model over 50. Each run is also resumed half-way in every other backend.
+float32: how far the losses drift apart, which is a measurement, not a test.
+Real data: what a few networks learn.
 """
 
 import datetime
@@ -46,21 +47,21 @@ def figures(report):
     names = dict.fromkeys(
         r.name for r in report.rungs if r.name in trajectory.TRAINING_RUNGS
     )
-    found = {name: report.worst(name, "float64") for name in names}
-    return {"ok": report.ok, **found}
+    result = {name: report.worst(name, "float64") for name in names}
+    return {"ok": report.ok, **result}
 
 
 def drift(config):
     """Return the largest float32 difference of a loss up to each mark, over seeds."""
     recipe = Recipe(optimizer="momentum", lr=0.01, deterministic_dropout=True)
-    found = []
+    maxima = []
     for seed in (0, 1, 2):
         runs = trajectory.losses(
             config, BACKENDS, recipe=recipe, steps=MARKS[-1], seed=seed
         )
         pairs = combinations(runs.values(), 2)
-        found.append(np.max([np.abs(a - b) for a, b in pairs], axis=0))
-    worst = np.maximum.accumulate(np.max(found, axis=0))
+        maxima.append(np.max([np.abs(a - b) for a, b in pairs], axis=0))
+    worst = np.maximum.accumulate(np.max(maxima, axis=0))
     return {str(mark): float(worst[mark - 1]) for mark in MARKS}
 
 
@@ -124,12 +125,12 @@ def main():
         atomically(DOCS / "proof.json", lambda path: path.write_text(text))
         atomically(DOCS / "proof.md", lambda path: path.write_text(page(proof)))
     kinds = ("optimizers", "families")
-    bad = [n for kind in kinds for n, found in proof[kind].items() if not found["ok"]]
+    bad = [n for kind in kinds for n, result in proof[kind].items() if not result["ok"]]
     bad += [
         f"{name} in {backend}"
-        for name, found in proof["learning"].items()
+        for name, result in proof["learning"].items()
         for backend in BACKENDS
-        if not TASKS[name].reached(found[backend]["value"])
+        if not TASKS[name].reached(result[backend]["value"])
     ]
     print(f"not proven: {', '.join(bad)}" if bad else "all proven")
     sys.exit(bool(bad))
@@ -142,75 +143,77 @@ def page(proof):
         "# The training proof",
         "",
         f"Written by `make proof` on {proof['date']} with Python {proof['python']},"
-        f" {versions}; all figures are in [proof.json](proof.json).",
+        f" {versions}. All numbers are in [proof.json](proof.json).",
         "",
         "## Optimizers, float64",
         "",
-        f"Worst difference of Keras or Flax from PyTorch after {proof['steps']} steps:"
-        " losses, outputs, weights, buffers and optimizer slots, relative to scale;"
-        " then the same where each goes on half-way from each framework's checkpoint."
-        " Allowed: 1e-8, and 1e-10 after one step. Each figure is the worst of both"
-        " models (an MLP and a CNN with batch norm), with and without warm-up and"
-        " cosine.",
+        "The largest difference of Keras or Flax from PyTorch, in losses, outputs,"
+        " weights, buffers and optimizer slots, relative to scale: after one step,"
+        f" after {proof['steps']} steps, and after {proof['steps']} steps of which the"
+        " second half continues from each framework's checkpoint."
+        " Allowed is 1e-10 after one step, and 1e-8 after more. Each number is the"
+        " worst of both models (an MLP and a CNN with batch norm), with and without"
+        " warm-up and cosine.",
         "",
         "| optimizer | clipping | one step | 200 steps | resumed elsewhere |",
         "|---|---|---|---|---|",
     ]
     groups = {}
-    for name, found in proof["optimizers"].items():
+    for name, result in proof["optimizers"].items():
         parts = name.split("-")
-        groups.setdefault((parts[0], parts[-2]), []).append(found)
-    for (optimizer, clipping), found in groups.items():
-        worst = [max(f[rung] for f in found) for rung in trajectory.TRAINING_RUNGS]
+        groups.setdefault((parts[0], parts[-2]), []).append(result)
+    for (optimizer, clipping), results in groups.items():
+        worst = [max(r[rung] for r in results) for rung in trajectory.TRAINING_RUNGS]
         cells = " | ".join(f"{w:.0e}" for w in worst)
         lines.append(f"| {optimizer} | {clipping} | {cells} |")
     lines += [
         "",
         "## Kinds of models, float64",
         "",
-        "Small forms, 50 steps of momentum with warm-up + cosine, decay, clipping and"
-        " deterministic dropout of 0.2.",
+        "Small versions of the networks, trained for 50 steps by momentum with warm-up"
+        " + cosine, decay, clipping and deterministic dropout of 0.2.",
         "",
         "| model | one step | 50 steps | resumed elsewhere |",
         "|---|---|---|---|",
     ]
-    for name, found in proof["families"].items():
-        cells = " | ".join(f"{found[rung]:.0e}" for rung in trajectory.TRAINING_RUNGS)
+    for name, result in proof["families"].items():
+        cells = " | ".join(f"{result[rung]:.0e}" for rung in trajectory.TRAINING_RUNGS)
         lines.append(f"| {name} | {cells} |")
     lines += [
         "",
         "## Drift in float32",
         "",
-        "Largest difference of a step's loss between any two frameworks, over three"
-        " seeds, up to a step. Where units switch (ReLU, max-pool), rounding can turn"
-        " one on in one framework only; from then on the runs are two runs.",
+        "The largest difference of a step's loss between any two frameworks, over three"
+        " seeds, within the first 10, 50 and 200 steps. In networks with ReLU or"
+        " max-pool, rounding can switch a unit on in one framework only; from then on"
+        " the runs differ.",
         "",
         "| model | " + " | ".join(f"{m} steps" for m in MARKS) + " |",
         "|---|" + "---|" * len(MARKS),
     ]
-    for name, found in proof["drift"].items():
-        cells = " | ".join(f"{found[str(m)]:.0e}" for m in MARKS)
+    for name, result in proof["drift"].items():
+        cells = " | ".join(f"{result[str(m)]:.0e}" for m in MARKS)
         lines.append(f"| {name} | {cells} |")
     lines += [
         "",
         "## Learning on real data, float32",
         "",
-        "Same seed in every framework. The digits' writers occur in both halves of the"
-        " random split. Seconds are those of the training steps, on whatever else the"
-        " machine did then.",
+        "Each framework has the same seed. The same writers' digits are in both parts"
+        " of the random split. The seconds are those of the training steps, on a"
+        " machine that also ran other work.",
         "",
         "| model | data | steps | goal | "
         + " | ".join(TITLES[r] for r in BACKENDS)
         + " |",
         "|---|---|---|---|" + "---|" * len(BACKENDS),
     ]
-    for name, found in proof["learning"].items():
-        sign = "<" if found["measure"] == "loss" else "≥"
-        goal = f"{found['measure']} {sign} {found['goal']:.3g}"
+    for name, result in proof["learning"].items():
+        sign = "<" if result["measure"] == "loss" else "≥"
+        goal = f"{result['measure']} {sign} {result['goal']:.3g}"
         cells = " | ".join(
-            f"{found[r]['value']:.4f} ({found[r]['seconds']:.0f} s)" for r in BACKENDS
+            f"{result[r]['value']:.4f} ({result[r]['seconds']:.0f} s)" for r in BACKENDS
         )
-        row = f"| {name} | {found['data']} | {found['steps']} | {goal} | {cells} |"
+        row = f"| {name} | {result['data']} | {result['steps']} | {goal} | {cells} |"
         lines.append(row)
     for name in proof["learning"]:
         lines += ["", f"![Training loss of {name}](learning-{name}.svg)"]

@@ -171,7 +171,7 @@ def test_flax_computes_in_half_throughout(name):
     """No matmul of a bf16 step is in float32: inputs are cast, too."""
     config = presets()[name].small()
     model = zoo.build(config, "jax")
-    trainer = zoo.registry.backend("jax").Trainer(
+    trainer = zoo.registry.get_backend("jax").Trainer(
         model, Recipe(precision="bf16"), config.loss, False
     )
     inputs = zoo.models.as_inputs(config, zoo.example_inputs(model))

@@ -186,8 +186,9 @@ def goes_on(backend: str, recipe: Recipe, model: str) -> Found | None:
                 callbacks=[_Interrupt()],
             )
         _, history = zoo.resume(folder, backend)
+    rounding = 1e-12 if dtype == "float64" else 1e-5
     for ours, theirs in zip(history.rows, whole.rows):
-        if ours != theirs:
+        if ours != pytest.approx(theirs, rel=rounding):
             return Found("goes on", backend, f"step {theirs['step']}: {ours}")
     if len(history.rows) != len(whole.rows) or history.stopped != whole.stopped:
         return Found("goes on", backend, f"the end: {history.stopped}")
@@ -650,7 +651,9 @@ def shuffles_once_for_all_epochs(real, self, epoch):
 
 @mistake("tf", "fit", FIT, zoo.training.loop, "Batches", where="step 3")
 def drops_the_last_batch(real, split, size, **options):
-    return real(split, size, drop_last=True, **options)
+    batches = real(split, size, **options)
+    batches.steps_per_epoch = len(split) // size
+    return batches
 
 
 @mistake("tf", "fit", CROPPED, zoo.data.batches, "augment", "cnn")

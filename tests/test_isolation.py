@@ -44,7 +44,7 @@ def test_a_backend_works_where_the_others_cannot_be_imported(backend, tmp_path):
             zoo.predict(model, x), zoo.trace(model, x)
             zoo.save(model, {str(tmp_path)!r} + "/model.safetensors")
             again = zoo.load({str(tmp_path)!r} + "/model.safetensors", {backend!r})
-            assert (zoo.predict(again, x) == zoo.predict(model, x)).all()
+            assert abs(zoo.predict(again, x) - zoo.predict(model, x)).max() < 1e-5
         for other in {{"torch", "tf", "jax"}} - {{{backend!r}}}:
             try:
                 zoo.build("mlp", backend=other)

@@ -47,9 +47,9 @@ def agree(reference, name, shape, **overrides):
         model = zoo.build(name, backend, **overrides)
         names = [k for k in state if not k.endswith("num_batches_tracked")]
         assert list(zoo.state(model)) == names or backend != "torch"
-        with zoo.registry.backend(backend).exact(model, "float64") as exact:
-            zoo.registry.backend(backend).write(exact, state)
-            y = zoo.registry.backend(backend).forward(exact, (x,))
+        with zoo.registry.get_backend(backend).exact(model, "float64") as exact:
+            zoo.registry.get_backend(backend).write(exact, state)
+            y = zoo.registry.get_backend(backend).forward(exact, (x,))
         error = abs(y - expected).max() / abs(expected).max()
         assert error < SAME, (backend, error)
 
@@ -141,7 +141,9 @@ def test_keras_applications_resnet50():
     reference = keras.applications.ResNet50(weights=None, classifier_activation=None)
     ours = zoo.build("resnet50_v1", "tf")
     assert (
-        reference.count_params() == zoo.registry.backend("tf").count(ours) == 25_636_712
+        reference.count_params()
+        == zoo.registry.get_backend("tf").count(ours)
+        == 25_636_712
     )
     rng = np.random.default_rng(0)
     for layer in reference.layers:
@@ -161,7 +163,7 @@ def test_keras_applications_resnet50():
             if i == 0:
                 parts[f"{block}.downsample.0"] = f"{theirs}_0_conv"
                 parts[f"{block}.downsample.1"] = f"{theirs}_0_bn"
-    modules = zoo.registry.backend("tf").submodules(ours)
+    modules = zoo.registry.get_backend("tf").submodules(ours)
     for path, name in parts.items():
         modules[path].set_weights(reference.get_layer(name).get_weights())
     x = rng.normal(size=(1, 224, 224, 3)).astype(np.float32)

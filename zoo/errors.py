@@ -1,4 +1,4 @@
-"""Errors that a person can act on: what was expected, what came, the way out."""
+"""Errors that a person can act on: what was expected, what was given, what to do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class UnknownNameError(ZooError, KeyError):
 
 
 class MissingBackendError(ZooError, ImportError):
-    """The framework of a room is not installed."""
+    """The framework of a backend is not installed."""
 
 
 class InputError(ZooError, ValueError):
@@ -42,7 +42,7 @@ class MissingPackageError(ZooError, ImportError):
 
 
 class TrainingDiverged(ZooError, ArithmeticError):
-    """A training loss that is not finite; says at which step and in which layer."""
+    """A training loss that is not finite; the message names the step and the layer."""
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
@@ -51,11 +51,17 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def unknown(what: str, name: object, known: Iterable[str]) -> UnknownNameError:
-    """Return the error for an unknown `what`, with the nearest match or the list."""
+def unknown(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
+    """Return the error for an unknown name, with the nearest match or the known names.
+
+    Args:
+        kind: of thing that the name stands for, such as "preset".
+        name: which is unknown.
+        known: all names of this kind.
+    """
     known = sorted(known)
     hint = did_you_mean(name, known)
     if not hint:
         shown = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
         hint = f" Known: {shown}."
-    return UnknownNameError(f"unknown {what} {name!r}.{hint}")
+    return UnknownNameError(f"unknown {kind} {name!r}.{hint}")

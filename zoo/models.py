@@ -37,8 +37,8 @@ def construct(
     Args:
         config: of the model.
         backend, dtype, device: as in `build`.
-        native_seed: start from the framework's own initial weights, by this seed;
-            None draws none, and takes no time for it.
+        native_seed: seed of the framework's own initial weights; None skips drawing
+            them, which saves time.
 
     Raises:
         UnknownNameError: for a dtype or a backend that does not exist.
@@ -102,12 +102,12 @@ def count_parameters(model: Model) -> int:
 def example_inputs(model: Any, batch: int = 2, seed: int = 0) -> Any:
     """Return inputs for a model, a config or a preset's name: NumPy, channels last.
 
-    An array, or a tuple in call order. They touch the edges: a patch of exact zeros
-    (ties for ReLU and max-pool), negative values, the first and the last token, a
-    length of one, masked positions, the time steps 0 and 999.
+    An array, or a tuple in call order. Edge cases are among them: a patch of exact
+    zeros (ties for ReLU and max-pool), negative values, the first and the last token,
+    a length of one, masked positions, the time steps 0 and 999.
     """
     if not isinstance(model, (str, Config)):
-        backend_of(model)  # or the error that this is no model of the zoo
+        backend_of(model)  # raises for what is no model of the zoo
         model = model.config
     config = resolve(model)
     if batch < 1:
@@ -139,7 +139,7 @@ def _example(spec: Input, batch: int, seed: int) -> np.ndarray:
         return lengths
     if spec.kind == "mask":
         mask = np.ones(shape, bool)
-        for i in range(1, batch):  # ever more padding; the last has a hole too
+        for i in range(1, batch):  # more padding in each row; a hole in the last
             mask[i, max(2, shape[1] - 2 * i) :] = False
         if batch > 1 and shape[1] > 2:
             mask[-1, 1] = False
@@ -155,7 +155,7 @@ def _example(spec: Input, batch: int, seed: int) -> np.ndarray:
 def as_inputs(config: Config, inputs: Inputs) -> tuple[np.ndarray, ...]:
     """Return inputs in call order, checked against the config.
 
-    Raises InputError, in one line, for a wrong count, rank, width, dtype or value.
+    Raises InputError for a wrong count, rank, width, dtype or value.
     """
     specs = config.inputs()
     names = ", ".join(s.name + ("=None" if s.optional else "") for s in specs)
@@ -183,6 +183,8 @@ def as_inputs(config: Config, inputs: Inputs) -> tuple[np.ndarray, ...]:
 
 
 def _check(spec: Input, array: np.ndarray, first: np.ndarray) -> None:
+    """Raise InputError where an input does not fit its spec or the first input."""
+
     def fail(wanted: str) -> InputError:
         return InputError(
             f"input {spec.name!r} must be {wanted}; got {array.dtype}{array.shape}."

@@ -1,6 +1,6 @@
-"""Modules that have moved since 0.1, found under their old names, with a warning.
+"""Old module names of 0.1, which still import, with a DeprecationWarning.
 
-Only those that 0.1's documentation and examples named: what it wrote still runs.
+Only the modules that 0.1's documentation and examples named are here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
 from types import ModuleType
 
-# Old module -> where its names are now.
+# Old module -> the modules that hold its names now.
 MOVED = {
     "zoo.arithmetic": ("zoo.configs.arithmetic",),
     "zoo.batches": ("zoo.data.batches",),
@@ -28,11 +28,18 @@ MOVED = {
     "zoo.train": ("zoo.training.fit", "zoo.training.evaluation", "zoo.training.resume"),
     "zoo.weights": ("zoo.files.weights",),
 }
+# (Old module, old name) -> new name.
 RENAMED = {("zoo.runs", "Folder"): "RunFolder"}
 
 
+def install() -> None:
+    """Make the old names importable; a second call does nothing."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.append(_Finder())
+
+
 class _Finder(MetaPathFinder, Loader):
-    """Makes a module of the names that have moved."""
+    """Imports an old module: one with the contents of the new modules."""
 
     def find_spec(
         self,
@@ -43,21 +50,16 @@ class _Finder(MetaPathFinder, Loader):
         return spec_from_loader(fullname, self) if fullname in MOVED else None
 
     def exec_module(self, module: ModuleType) -> None:
-        name = module.__name__
-        for home in MOVED[name]:
-            public = vars(import_module(home)).items()
-            vars(module).update((k, v) for k, v in public if not k.startswith("__"))
-        for (old, was), now in RENAMED.items():
-            if old == name:
-                setattr(module, was, getattr(module, now))
+        old = module.__name__
         warnings.warn(
-            f"{name} is {' and '.join(MOVED[name])} now; the old name goes with 0.3.",
+            f"{old} is now {' and '.join(MOVED[old])}; the old name goes with 0.3.",
             DeprecationWarning,
+            # The line with the import: Python skips the frames of its import system.
             stacklevel=2,
         )
-
-
-def install() -> None:
-    """Let imports of the old names find the new modules; twice is once."""
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.append(_Finder())
+        for new in MOVED[old]:
+            contents = vars(import_module(new)).items()
+            vars(module).update((k, v) for k, v in contents if not k.startswith("__"))
+        for (owner, old_name), new_name in RENAMED.items():
+            if owner == old:
+                setattr(module, old_name, getattr(module, new_name))

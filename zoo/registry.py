@@ -1,9 +1,9 @@
 """Name -> preset -> config -> class, found by convention.
 
-Every module of `zoo.configs` with PRESETS is an architecture family; a package of a
-user's own adds one through an entry point in the group `zoo.architectures` whose value
-is such a module, `theirs.configs.thing`. The twins are then `theirs.torch.thing` and so
-on, with the same class name.
+Every module of `zoo.configs` with PRESETS is an architecture family. Another package
+adds a family through an entry point in the group `zoo.architectures` that names such a
+module, for example `acme.configs.gated`. The twins are then the classes of the same
+name in `acme.torch.gated`, `acme.tf.gated` and `acme.jax.gated`.
 """
 
 from __future__ import annotations
@@ -62,16 +62,16 @@ def families() -> tuple[ModuleType, ...]:
 @cache
 def presets() -> dict[str, Config]:
     """Return every preset by name."""
-    found: dict[str, Config] = {}
+    by_name: dict[str, Config] = {}
     for module in families():
         for name, preset in module.PRESETS.items():
-            if name in found:
+            if name in by_name:
                 raise ZooError(
                     f"two architectures are called {name!r}: one of"
-                    f" {type(found[name]).__module__}, one of {module.__name__}."
+                    f" {type(by_name[name]).__module__}, one of {module.__name__}."
                 )
-            found[name] = preset
-    return found
+            by_name[name] = preset
+    return by_name
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -91,16 +91,19 @@ def config(name: str, **overrides: Any) -> Config:
 
 
 def nearest_preset(config: Config) -> tuple[str | None, dict[str, Any]]:
-    """Return the preset with the fewest other fields, and these fields.
+    """Return the preset that differs from a config in the fewest fields.
 
-    None where no preset is of this kind.
+    Returns:
+        Its name, and the fields that differ with the config's values; (None, all
+        fields) where no preset has a config of this class.
     """
-    own, found = config.to_dict(), []
+    fields, candidates = config.to_dict(), []
     for name, preset in presets().items():
         if type(preset) is type(config):
             other = preset.to_dict()
-            found.append((name, {k: v for k, v in own.items() if v != other[k]}))
-    return min(found, key=lambda pair: len(pair[1]), default=(None, own))
+            changed = {k: v for k, v in fields.items() if v != other[k]}
+            candidates.append((name, changed))
+    return min(candidates, key=lambda pair: len(pair[1]), default=(None, fields))
 
 
 def family_of(config: Config) -> str:
@@ -109,19 +112,24 @@ def family_of(config: Config) -> str:
 
 
 def config_key(config: Config) -> str:
-    """Return what a file calls this config's class."""
+    """Return the name of this config's class in files: "module:class"."""
     return f"{type(config).__module__}:{type(config).__name__}"
 
 
 def config_from_key(key: str, values: dict[str, Any]) -> Config:
-    """Return a config from a file's words; only classes of known families count."""
+    """Return the config that a file describes: the key of its class, and its fields.
+
+    Only classes of known families are looked up: nothing in a file is imported.
+
+    Raises ConfigError for any other key, and for fields that do not fit.
+    """
     for module in families():
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, Config):
                 if f"{value.__module__}:{value.__name__}" == key:
                     return value.from_dict(values)
     raise ConfigError(
-        f"no architecture {key!r} here; if a package adds it, install that package."
+        f"no architecture {key!r}: if another package adds it, install that package."
     )
 
 
@@ -159,7 +167,7 @@ def installed(backend: str) -> bool:
 
 def twin(config: Config, backend: str) -> type:
     """Return the class of this architecture in a backend."""
-    get_backend(backend)  # or the error that its framework is not installed
+    get_backend(backend)  # raises where its framework is not installed
     module, name = config.twin(backend_id(backend))
     return getattr(import_module(module), name)
 

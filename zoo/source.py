@@ -1,6 +1,6 @@
-"""The source of twins: found by convention, cut live from the files, aligned.
+"""The source code of twins, cut from their files and aligned side by side.
 
-No framework is imported: the files are read and parsed.
+The files are found by convention, then read and parsed; no framework is imported.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FORWARD = ("forward", "call", "__call__")
 _METHOD = re.compile(r"    (?:async )?def (\w+)")
 _STEP = re.compile(r"\s*# § (.+)")
 
-Key = tuple[str, str, str, int]  # definition, method, step, how many such before
+Key = tuple[str, str, str, int]  # definition, method, step, number of equal ones before
 
 
 class Part(NamedTuple):
@@ -31,7 +31,7 @@ class Part(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """What is shown of one twin."""
+    """The code of one twin that is shown."""
 
     path: Path
     line: int  # of the first definition, from 1
@@ -91,26 +91,26 @@ class _File:
 
     def closure(self, names: Iterable[str]) -> list[str]:
         """Return these definitions and all that they use, in the file's order."""
-        todo, found = list(names), set()
+        todo, used = list(names), set()
         while todo:
             name = todo.pop()
-            if name in self.nodes and name not in found:
-                found.add(name)
+            if name in self.nodes and name not in used:
+                used.add(name)
                 todo += _names_in(self.nodes[name])
-        return [name for name in self.nodes if name in found]
+        return [name for name in self.nodes if name in used]
 
     def imported(self, module: str, users: Sequence[str] | None) -> list[str]:
-        """Return what is imported from a sibling module, and used by `users`."""
-        found = [
+        """Return the names imported from a sibling module, only those `users` use."""
+        names = [
             alias.name
             for node in self.tree.body
             if isinstance(node, ast.ImportFrom) and node.module == module
             for alias in node.names
         ]
         if users is None:
-            return found
+            return names
         used = {n for user in users for n in _names_in(self.nodes[user])}
-        return [name for name in found if name in used]
+        return [name for name in names if name in used]
 
     def span(self, name: str) -> tuple[int, int]:
         """Return the first and last + 1 line index, with decorators and comments."""
@@ -135,14 +135,14 @@ def _names_in(node: ast.AST) -> list[str]:
 def _named(
     file: _File, spans: Iterable[tuple[int, int]]
 ) -> Iterable[tuple[str, int, int]]:
-    """Give each span the name of the definition that starts in it."""
+    """Yield (name, first, last + 1) of spans: the definition that each starts with."""
     starts = {file.span(name)[0]: name for name in file.nodes}
     for a, b in spans:
         yield starts.get(a, ""), a, b
 
 
 def _join(path: Path, line: int, blocks: Sequence[tuple[str, list[str]]]) -> Cut:
-    """Return blocks of code one after the other, two empty lines between."""
+    """Return blocks of code one after the other, with two empty lines between."""
     lines: list[str] = []
     parts: list[Part] = []
     for name, block in blocks:
@@ -185,8 +185,8 @@ def _parts(name: str, lines: Sequence[str]) -> list[Part]:
 def align(columns: Sequence[Sequence[Part]]) -> list[list[Part | None]]:
     """Return rows: for each key, the part of each column, or None where it has none.
 
-    The order is the first column's; a key that only others have follows the key that
-    it follows there.
+    The order is the first column's. A key that only another column has stands after
+    the key that precedes it in that column.
     """
     order: list[Key] = []
     for parts in columns:

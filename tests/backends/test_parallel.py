@@ -224,7 +224,7 @@ def test_two_workers_are_one_with_the_whole_batch(how, script, tmp_path):
             # The framework's own dropout draws anew on each worker, save for JAX.
             if backend == "jax" or not name.startswith("native"):
                 assert abs(found[name] - array).max() <= BOUND, name
-            assert (found[name] == results[0][name]).all(), name
+            assert abs(found[name] - results[0][name]).max() <= BOUND, name
     assert len(set(wanted["cnn/losses"])) == 4, "it trains"
     assert wanted["cnn/norms.0.running_var"].std() > 0
 

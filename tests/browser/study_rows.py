@@ -44,17 +44,17 @@ def study(label="classics", seeds=(0, 1, 2), machine="a1b2c3d4", pace=1.0):
                 rows.append(_cell(common, broken, dead, random))
                 if broken or dead:
                     continue
-                for what in ("inference", "training"):
+                for step in ("inference", "training"):
                     for batch in (1, 32, 256):
-                        key = what, batch
-                        row = _timing(common, what, batch, pace, base.get(key), random)
+                        key = step, batch
+                        row = _timing(common, step, batch, pace, base.get(key), random)
                         base.setdefault(key, row.get("seconds"))
                         rows.append(row)
                 rows.append(_training(common, pace, random))
     return Study(_info(label, presets, seeds), rows, label)
 
 
-def _cell(common, broken, dead, random):
+def _rungs(common, broken, random):
     rungs = []
     for dtype, tolerance, error in (
         ("float64", 1e-10, 2e-15),
@@ -65,17 +65,20 @@ def _cell(common, broken, dead, random):
             off = 3.1e-4 if wrong else error * 10 ** random.uniform(-1, 1.5)
             if common["mode"] == "eager" and dtype == "float64":
                 off = 0.0
-            ok = not wrong
             rungs.append(
                 {
                     "name": name,
                     "dtype": dtype,
                     "error": off,
                     "tolerance": tolerance,
-                    "ok": ok,
+                    "ok": not wrong,
                     "where": "" if name in ("forward", "loss") else "conv1.weight",
                 }
             )
+    return rungs
+
+
+def _cell(common, broken, dead, random):
     row = {
         "row": "cell",
         **common,
@@ -91,7 +94,7 @@ def _cell(common, broken, dead, random):
             "reference": "torch:eager",
             "ok": not broken,
             "inputs_seed": 0,
-            "rungs": rungs,
+            "rungs": _rungs(common, broken, random),
         },
         "import_s": 2.9 + random.random(),
         "build_s": 0.04,
@@ -131,14 +134,14 @@ def _cell(common, broken, dead, random):
     return row
 
 
-def _timing(common, what, batch, pace, base, random):
+def _timing(common, step, batch, pace, base, random):
     column = common["backend"], common["mode"]
-    row = {"row": "timing", **common, "batch_size": batch, "what": what}
+    row = {"row": "timing", **common, "batch_size": batch, "what": step}
     if column == ("tf", "on_jax") and batch == 256:
         error = "ResourceExhaustedError: out of memory"
         return row | {"status": "failed", "error": error}
-    macs = MACS[common["preset"]][what == "training"]
-    once = CALL[column] * (3 if what == "training" else 1)
+    macs = MACS[common["preset"]][step == "training"]
+    once = CALL[column] * (3 if step == "training" else 1)
     once += PACE[column] * 2 * macs * batch / (PEAK * 0.8e9)
     drift = np.random.default_rng(batch).uniform(0.95, 1.15, 12)
     noise = random.uniform(0.97, 1.05, 12)
@@ -184,7 +187,7 @@ def _training(common, pace, random):
         }
         for s in range(40, 401, 40)
     ]
-    late = [e["seconds"] for e in evaluations if e["accuracy"] >= 0.95]
+    late = [row["seconds"] for row in evaluations if row["accuracy"] >= 0.95]
     return {
         "row": "training",
         **common,

@@ -65,19 +65,19 @@ def browser(tmp_path_factory):
 def reports(tmp_path_factory):
     """The report of one study, of two side by side, and of what changed."""
     one, other = study(), study("server", seeds=(0,), machine="f00d", pace=0.7)
-    found = {
+    pages = {
         "one": page.render([one]),
         "two": page.render([one, other]),
         "diff": page.render_diff(other, study("server", seeds=(0,), pace=0.6)),
     }
     folder = tmp_path_factory.mktemp("reports")
-    for name, html in found.items():
+    for name, html in pages.items():
         (folder / f"{name}.html").write_text(html, encoding="utf-8")
-    return {name: (folder / f"{name}.html").as_uri() for name in found}
+    return {name: (folder / f"{name}.html").as_uri() for name in pages}
 
 
 def opened(browser, uri, width=1280, height=900):
-    """Open a page in a window of this size; what was logged before is forgotten."""
+    """Open a page in a window of this size; earlier log entries are dropped."""
     for kind in ("browser", "performance"):
         browser.get_log(kind)
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
@@ -109,7 +109,7 @@ def test_opens_without_errors_or_network(browser, reports, name):
         message = json.loads(entry["message"])["message"]
         if message["method"] == "Network.requestWillBeSent":
             asked.append(message["params"]["request"]["url"])
-    assert reports[name] in asked  # the log does tell requests
+    assert reports[name] in asked  # the log does hold requests
     assert {url.partition(":")[0] for url in asked} <= {"file", "data"}
 
 
@@ -177,7 +177,7 @@ def test_legend_hides_and_shows_a_series(browser, reports, how):
     assert button.get_attribute("aria-pressed") == "false"
     assert browser.find_element(By.CSS_SELECTOR, twin).get_attribute(
         "aria-pressed"
-    ) == ("false")  # every legend of the page knows
+    ) == ("false")  # every legend of the page follows
     assert visible(browser, key) == 0 and visible(browser, "0") == others
     press()
     assert button.get_attribute("aria-pressed") == "true"

@@ -59,6 +59,7 @@ def test_help_lists_every_command():
         text = run(*args).stdout
         for name in COMMANDS:
             assert re.search(rf"^  {name} +\w", text, re.M)
+        assert "..." not in text.partition("Commands:")[2]  # 80 columns cut none short
 
 
 @pytest.mark.parametrize("name", COMMANDS)

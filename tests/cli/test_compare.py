@@ -1,4 +1,4 @@
-"""Studies in real processes: proven, timed, killed, gone on with."""
+"""Studies in real processes: proven, timed, killed, continued."""
 
 import json
 import os
@@ -36,11 +36,11 @@ def study(tmp_path_factory):
 
 
 def test_the_command_leaves_a_study(study):
-    done, found, out = study
+    done, measured, out = study
     assert done.returncode == 0, done.stderr
     assert f"report: {out}/report.html" in done.stdout
     assert "3 of 3 cells are proven the same network" in done.stdout
-    heads = [r for r in found.rows if r["row"] == "cell"]
+    heads = [r for r in measured.rows if r["row"] == "cell"]
     assert [r["backend"] for r in heads] == ["torch", "tf", "jax"]
     for row in heads:
         rungs = {(r["name"], r["dtype"]) for r in row["parity"]["rungs"]}
@@ -54,7 +54,7 @@ def test_the_command_leaves_a_study(study):
         assert row["parameters"] == zoo.count_parameters(
             zoo.build("cnn", widths=(4, 6), image_size=8, pools=1)
         )
-    timings = [r for r in found.rows if r["row"] == "timing"]
+    timings = [r for r in measured.rows if r["row"] == "timing"]
     assert len(timings) == 3 * 2 * 2
     for row in timings:
         assert row["status"] == "ok"
@@ -63,13 +63,13 @@ def test_the_command_leaves_a_study(study):
         assert row["first_s"] > 0
         assert 50 * 2**20 < row["peak_bytes"] < 4 * 2**30
         assert 0 < row["share"] < 1
-    assert found.info["command"].startswith("zoo compare cnn --set 'widths=[4,6]'")
+    assert measured.info["command"].startswith("zoo compare cnn --set 'widths=[4,6]'")
     assert (out / "report.html").read_text().lower().startswith("<!doctype html>")
 
 
 def test_the_trained_runs_are_one_run(study):
-    _, found, _ = study
-    runs = {r["backend"]: r for r in found.rows if r["row"] == "training"}
+    _, measured, _ = study
+    runs = {r["backend"]: r for r in measured.rows if r["row"] == "training"}
     losses = [runs[b]["losses"] for b in ("torch", "tf", "jax")]
     assert len(losses[0]) == 12
     for other in losses[1:]:
@@ -113,16 +113,16 @@ def test_a_killed_driver_goes_on_where_it_was(tmp_path):
     done = _zoo(*words)
     assert done.returncode == 0, done.stderr
     assert all(p.stat().st_mtime_ns == at for p, at in first.items())
-    found = results.read(out)[0]
-    assert [r["preset"] for r in found.rows if r["row"] == "cell"] == [
+    measured = results.read(out)[0]
+    assert [r["preset"] for r in measured.rows if r["row"] == "cell"] == [
         "xor_mlp", "xor_mlp", "perceptron", "perceptron",
     ]  # fmt: skip
-    assert len(found.info["sessions"]) == 2
+    assert len(measured.info["sessions"]) == 2
 
 
 def _children(pid):
-    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True)
-    return [int(word) for word in found.stdout.split()]
+    done = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True)
+    return [int(word) for word in done.stdout.split()]
 
 
 def _lives(pid):
@@ -160,8 +160,8 @@ def test_a_killed_worker_is_replaced(tmp_path):
     columns = plan.columns(["torch", "jax"])
     for do in ("prove", "first", "burst"):
         engine = Assassin("jax", do)
-        what = Plan(entries=(Entry("xor_mlp"),), columns=columns, **QUICK)
-        study = driver.compare(what, tmp_path / do, engine=engine)
+        study_plan = Plan(entries=(Entry("xor_mlp"),), columns=columns, **QUICK)
+        study = driver.compare(study_plan, tmp_path / do, engine=engine)
         assert engine.killed == 1
         assert len(study.rows) == 2 + 2 * 4
         assert all(r["status"] == "ok" for r in study.rows)
@@ -188,8 +188,8 @@ def test_a_process_tells_errors_and_deaths_apart():
 def test_keras_on_jax_is_a_column_proven_in_float32(tmp_path):
     entry = Entry("cnn", changes={"widths": (4, 6), "image_size": 8, "pools": 1})
     columns = plan.columns(["torch", "tf:on_jax"])
-    what = Plan(entries=(entry,), columns=columns, **QUICK)
-    study = driver.compare(what, tmp_path)
+    study_plan = Plan(entries=(entry,), columns=columns, **QUICK)
+    study = driver.compare(study_plan, tmp_path)
     assert all(r["status"] == "ok" for r in study.rows)
     keras = next(r for r in study.rows if r["row"] == "cell" and r["backend"] == "tf")
     assert keras["settings"]["engine"] == "Keras on jax"
@@ -233,9 +233,9 @@ def test_report_takes_folders_and_files_and_tells_differences(study, tmp_path):
         assert done.returncode == 0, done.stderr
         assert page.read_text().lower().startswith("<!doctype html>")
         page.unlink()
-    odd = _zoo("report", tmp_path, "--out", page)
-    assert odd.returncode == 2
-    assert "zoo report takes a folder of zoo compare" in odd.stderr
+    done = _zoo("report", tmp_path, "--out", page)
+    assert done.returncode == 2
+    assert "zoo report takes a folder of zoo compare" in done.stderr
     cut = tmp_path / "results.jsonl"
     cut.write_bytes((out / "results.jsonl").read_bytes()[:-30])
     done = _zoo("report", cut, "--out", page, "--json")
@@ -249,8 +249,8 @@ def test_bench_times_and_profiles(tmp_path):
         "--profile", tmp_path / "traces", "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert [r["row"] for r in told["rows"]] == ["cell", "timing", "timing"]
-    (profile,) = told["profiles"]
+    result = json.loads(done.stdout)
+    assert [r["row"] for r in result["rows"]] == ["cell", "timing", "timing"]
+    (profile,) = result["profiles"]
     assert any("conv" in o["operator"] for o in profile["operators"])
     assert list((tmp_path / "traces" / "lenet5-torch-eager").rglob("*.json*"))

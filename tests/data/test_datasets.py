@@ -13,8 +13,7 @@ from zoo.configs.mlp import MLPConfig
 from zoo.configs.resnet import ResNetConfig
 from zoo.configs.rnn import RecurrentNetConfig
 from zoo.configs.unet import UNetConfig
-from zoo.data import samples as data
-from zoo.data import text
+from zoo.data import scikit, shapes, text
 from zoo.data.batches import Batches
 from zoo.data.splits import stratified
 from zoo.errors import ConfigError, InputError, UnknownNameError, ZooError
@@ -170,11 +169,11 @@ def test_the_split_is_stratified_stable_and_seeded():
 def test_digits_as_images_are_those_of_scikit_learn():
     found = loaded("digits", CNNConfig())
     assert (len(found.train), len(found.test)) == (1438, 359)
-    images, labels = data.digits()
+    images, labels = scikit.digits()
     train, test = stratified(labels, 0)
     for split, part in ((found.train, train), (found.test, test)):
         batch = everything(split)
-        assert np.array_equal(batch.inputs[0], data.as_images(images[part], 28, 28))
+        assert np.array_equal(batch.inputs[0], shapes.as_images(images[part], 28, 28))
         assert np.array_equal(batch.targets, labels[part])
     assert found.task == "classify"
     assert found.classes == tuple("0123456789")
@@ -183,21 +182,21 @@ def test_digits_as_images_are_those_of_scikit_learn():
 
 
 def test_digits_in_every_form():
-    images, labels = data.digits()
+    images, labels = scikit.digits()
     ink = images[stratified(labels, 0)[0]][:5]
 
     def first(config, **options):
         return loaded("digits", config, **options).train.take(np.arange(5)).inputs[0]
 
-    assert np.array_equal(first(MLPConfig()), data.as_vectors(ink, 784))
+    assert np.array_equal(first(MLPConfig()), shapes.as_vectors(ink, 784))
     rows = RecurrentNetConfig(in_features=8, length=8)
     assert np.array_equal(first(rows), ink)
     tokens = RecurrentNetConfig(vocabulary=99, length=100)
-    assert np.array_equal(first(tokens), data.as_tokens(ink))
+    assert np.array_equal(first(tokens), shapes.as_tokens(ink))
     few = datasets.load("digits", MLPConfig(in_features=20)).train
-    assert np.array_equal(few.take(np.arange(5)).inputs[0], data.as_vectors(ink, 20))
+    assert np.array_equal(few.take(np.arange(5)).inputs[0], shapes.as_vectors(ink, 20))
     colour = datasets.load("digits", ViTConfig()).train.take(np.arange(5)).inputs[0]
-    assert np.allclose(colour, data.normalise(data.as_images(ink, 32, 32, 3)))
+    assert np.allclose(colour, shapes.normalise(shapes.as_images(ink, 32, 32, 3)))
 
 
 def test_large_images_are_fitted_when_taken_and_are_the_same(monkeypatch):
@@ -250,8 +249,8 @@ def test_scenes_show_white_digits_where_their_masks_are():
     shares = masks.mean((1, 2))
     assert shares.min() > 0.02
     assert shares.max() < 0.35
-    white = data.normalise(np.ones((1, 1, 3), np.float32))[0, 0]
-    pixels = images * data.PHOTO_STD + data.PHOTO_MEAN
+    white = shapes.normalise(np.ones((1, 1, 3), np.float32))[0, 0]
+    pixels = images * shapes.PHOTO_STD + shapes.PHOTO_MEAN
     assert (pixels[masks == 1] > 0.5 - 1 / 255).all()  # more than half is ink
     assert np.allclose(images[masks == 1].max(0), white, atol=1e-5)
 

@@ -14,7 +14,7 @@ from zoo.configs.cnn import CNNConfig
 from zoo.configs.mlp import MLPConfig
 from zoo.configs.resnet import ResNetConfig
 from zoo.configs.rnn import RecurrentNetConfig
-from zoo.data import samples as data
+from zoo.data import scikit, shapes
 from zoo.errors import ConfigError, FileError, InputError, MissingPackageError
 from zoo.models import as_inputs
 
@@ -216,7 +216,7 @@ def test_cifar_in_each_of_its_forms(form, tmp_path):
         assert (len(found.train), len(found.test)) == (20, 4)
         batch = found.train.take(np.arange(4, 8))
         planes = cifar_batch(1)[0].reshape(4, 3, 32, 32)
-        wanted = data.normalise(planes.transpose(0, 2, 3, 1) / np.float32(255))
+        wanted = shapes.normalise(planes.transpose(0, 2, 3, 1) / np.float32(255))
         assert np.allclose(batch.inputs[0], wanted, atol=1e-6)
         assert batch.targets.tolist() == [0, 1, 2, 3]
     assert found.classes[3] == "cat"
@@ -334,13 +334,13 @@ def test_pictures_are_fitted_by_the_short_side_and_cut_in_the_middle(tmp_path):
     [x] = datasets.picture(tmp_path / "x.png", "folder:gone", config)
     low = Image.fromarray(wide).resize((20, 10), Image.Resampling.BILINEAR)
     wanted = np.asarray(low, np.float32)[None, :, 5:15] / 255
-    assert np.abs(x - data.normalise(wanted)).max() < 1.01 / 255 / 0.224
+    assert np.abs(x - shapes.normalise(wanted)).max() < 1.01 / 255 / 0.224
 
 
 def test_a_digit_saved_as_a_picture_is_the_same_input(tmp_path):
     from PIL import Image
 
-    ink = data.digits().images[5]
+    ink = scikit.digits().images[5]
     Image.fromarray(np.rint(ink * 255).astype(np.uint8)).save(tmp_path / "5.png")
     for config in (
         CNNConfig(),

@@ -14,6 +14,7 @@ import zoo
 from zoo import explain
 from zoo.cli import main
 from zoo.explain.gates import gates
+from zoo.explain.maps import _enlarge
 from zoo.files.weights import load_state, state
 from zoo.models import as_inputs, example_targets
 from zoo.registry import BACKENDS, get_backend
@@ -72,7 +73,8 @@ def test_statistics_are_the_same_in_every_backend(preset):
         outputs = zoo.predict(model, inputs)
         found.append(explain.statistics(model, inputs, targets))
         assert all((state(model)[k] == v).all() for k, v in before.items())
-        assert (zoo.predict(model, inputs) == outputs).all()
+        again = zoo.predict(model, inputs)
+        np.testing.assert_allclose(again, outputs, rtol=1e-9, atol=1e-12)
     assert found[0]
     for ours in found[1:]:
         for a, b in zip(ours, found[0], strict=True):
@@ -116,7 +118,7 @@ def test_maps_are_enlarged_as_bilinear_interpolation_does():
     wanted = torch.nn.functional.interpolate(
         torch.from_numpy(small), (8, 7), mode="bilinear", align_corners=False
     )
-    rows, columns = explain._enlarge(3, 8), explain._enlarge(5, 7)
+    rows, columns = _enlarge(3, 8), _enlarge(5, 7)
     assert same(rows @ small[0, 0] @ columns.T, wanted[0, 0].numpy())
 
 
@@ -275,7 +277,7 @@ def test_a_frozen_model_is_explained_and_kept():
     model.train()
     with torch.no_grad():
         found = explain.grad_cam(model, inputs)
-    assert (found.maps == wanted.maps).all()
+    np.testing.assert_allclose(found.maps, wanted.maps, rtol=1e-4, atol=1e-5)
     assert all(m.training for m in model.modules())
     assert all(p.grad is None for p in model.parameters())
 

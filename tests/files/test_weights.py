@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 from safetensors.torch import load_file
 
 import zoo
-from zoo.errors import ConfigError, FileError, StateError
+from zoo.errors import ConfigError, FileError, InputError, StateError
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +198,18 @@ def test_a_tied_alias_must_be_bit_equal():
         zoo.load_state(model, named)
 
 
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_convert_puts_the_model_on_a_device(backend):
+    model = zoo.build("tiny_mlp", seed=1)
+    other = zoo.convert(model, backend, device="cpu")
+    assert same(zoo.state(other), zoo.state(model))
+    with pytest.raises(InputError, match="device 'abacus:7' is not usable"):
+        zoo.convert(model, backend, device="abacus:7")
+    if backend == "torch":  # PyTorch has a second device everywhere
+        bare = zoo.convert(model, backend, device="meta")
+        assert {p.device.type for p in bare.parameters()} == {"meta"}
+
+
 def test_convert_keeps_dtype_and_weights():
     model = zoo.build("tiny_mlp", "torch", dtype="float64")
     other = zoo.convert(model, "tf")
@@ -246,7 +258,7 @@ def test_bfloat16_crosses(source, target, tmp_path):
     zoo.save(model, tmp_path / "model.safetensors")
     again = zoo.load(tmp_path / "model.safetensors", target)
     for found in (other, again):
-        assert zoo.registry.backend(target).dtype_of(found) == "bfloat16"
+        assert zoo.registry.get_backend(target).dtype_of(found) == "bfloat16"
         for key, value in zoo.state(found).items():
             single = zoo.state(model)[key].astype(np.float32)
             assert np.array_equal(value.astype(np.float32), single)

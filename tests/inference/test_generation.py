@@ -111,15 +111,15 @@ def test_the_ends_of_a_distribution_are_within_it():
 
 def test_a_text_has_one_shape(models, monkeypatch):
     """Flax compiles anew for each."""
-    here = zoo.registry.backend("jax")
+    backend = zoo.registry.get_backend("jax")
     shapes = []
-    forward = here.forward
+    forward = backend.forward
 
     def watched(model, inputs):
         shapes.append(inputs[0].shape)
         return forward(model, inputs)
 
-    monkeypatch.setattr(here, "forward", watched)
+    monkeypatch.setattr(backend, "forward", watched)
     generate(models["jax"], PROMPT, 25)
     assert len(shapes) == 25 and set(shapes) == {(3, 12)}
     generate(models["jax"], PROMPT, 3)

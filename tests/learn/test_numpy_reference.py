@@ -43,14 +43,14 @@ def test_a_step_is_that_of_the_frameworks(backend):
     dead = state["linears.0.weight"][3]  # z = 0 exactly, for every example
     dead[:] = 0
     zoo.load_state(model, state)
-    here = zoo.registry.backend(backend)
-    found = here.backward(model, (x,), {"cross_entropy": labels}, "cross_entropy")
+    package = zoo.registry.get_backend(backend)
+    result = package.backward(model, (x,), {"cross_entropy": labels}, "cross_entropy")
     loss, grads = scratch.gradients(state, x, labels)
-    assert grads.keys() == state.keys() == found.gradients.keys()
-    assert abs(loss - found.losses["cross_entropy"]) < 1e-10
-    assert abs(scratch.forward(state, x) - found.outputs).max() < 1e-10
+    assert grads.keys() == state.keys() == result.gradients.keys()
+    assert abs(loss - result.losses["cross_entropy"]) < 1e-10
+    assert abs(scratch.forward(state, x) - result.outputs).max() < 1e-10
     for name, grad in grads.items():
-        assert abs(grad - found.gradients[name]).max() < 1e-10, name
+        assert abs(grad - result.gradients[name]).max() < 1e-10, name
     assert not grads["linears.0.weight"][3].any()
 
 

@@ -1,4 +1,4 @@
-"""The same cells on a Ray cluster; a machine of it goes away."""
+"""The same cells on a Ray cluster that loses a machine."""
 
 import threading
 import time
@@ -18,10 +18,10 @@ COLUMNS = plan.columns(["torch", "jax"])
 def cluster():
     from ray.cluster_utils import Cluster
 
-    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    yield found
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    yield cluster
     ray.shutdown()
-    found.shutdown()
+    cluster.shutdown()
 
 
 def test_a_study_survives_the_loss_of_a_machine(cluster, tmp_path):
@@ -29,27 +29,27 @@ def test_a_study_survives_the_loss_of_a_machine(cluster, tmp_path):
     engine = RayEngine(cluster.address, threads=1)
     assert engine.lanes == 2  # the head has no CPU to give
     entries = (Entry("xor_mlp"), Entry("perceptron"))
-    what = Plan(
+    study_plan = Plan(
         entries=entries, columns=COLUMNS, batch_sizes=(2,), rounds=5, seconds=0.1,
         threads=1,
     )  # fmt: skip
-    heard = []
+    texts = []
 
-    def hear(done, total, text):
-        heard.append(text)
+    def progress(done, total, text):
+        texts.append(text)
 
     def strike():
-        while not any("round" in text for text in heard):
+        while not any("round" in text for text in texts):
             time.sleep(0.05)
         cluster.remove_node(nodes[0], allow_graceful=False)
 
     striking = threading.Thread(target=strike, daemon=True)
     striking.start()
-    study = driver.compare(what, tmp_path, engine=engine, say=hear)
+    study = driver.compare(study_plan, tmp_path, engine=engine, progress=progress)
     striking.join()
     engine.close()
     heads = [r for r in study.rows if r["row"] == "cell"]
     assert len(heads) == 4
     assert all(r["status"] == "ok" and r["parity"]["ok"] for r in heads)
     assert len(study.rows) == 4 + 4 * 2
-    assert any("has left the Ray cluster" in text for text in heard)
+    assert any("has left the Ray cluster" in text for text in texts)

@@ -143,8 +143,8 @@ def test_dropout_starts_from_the_key():
         trainer = EngineTrainer(model, Recipe(optimizer="sgd"), model.config.loss)
         return [trainer.step([b], 0.1, [key])[0] for b in batches("mlp")]
 
-    assert losses(1) == losses(1)
-    assert losses(1) != losses(2)
+    assert losses(1) == pytest.approx(losses(1), rel=1e-5)
+    assert losses(1) != pytest.approx(losses(2), rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,11 @@ import zoo
 from tests.representatives import REPRESENTATIVES, inputs, small
 
 
+def close(a, b):
+    """Return whether equal weights computed both: no processor promises equal bits."""
+    return np.allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_keras_files(name, tmp_path):
     model = small(name, "tf", seed=1)
@@ -23,12 +28,12 @@ def test_keras_files(name, tmp_path):
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     assert again.config == model.config
-    assert np.array_equal(zoo.predict(again, x), before)
+    assert close(zoo.predict(again, x), before)
     model.save_weights(tmp_path / "model.weights.h5")
     fresh = small(name, "tf", seed=2)
-    assert not np.array_equal(zoo.predict(fresh, x), before)
+    assert not close(zoo.predict(fresh, x), before)
     fresh.load_weights(tmp_path / "model.weights.h5")
-    assert np.array_equal(zoo.predict(fresh, x), before)
+    assert close(zoo.predict(fresh, x), before)
 
 
 def test_keras_files_in_float64(tmp_path):
@@ -37,7 +42,7 @@ def test_keras_files_in_float64(tmp_path):
     again = keras.models.load_model(tmp_path / "model.keras")
     assert {v.dtype for v in again.variables} == {"float64"}
     x = inputs(model)
-    assert np.array_equal(zoo.predict(again, x), zoo.predict(model, x))
+    assert close(zoo.predict(again, x), zoo.predict(model, x))
     assert keras.config.dtype_policy().name == "float32"
 
 
@@ -80,7 +85,7 @@ def test_other_keras_engines_give_the_same_outputs(engine, tmp_path):
             np.save(f"{folder}/{name}.npy", y)
             model.save(f"{folder}/{name}.keras")
             again = keras.models.load_model(f"{folder}/{name}.keras")
-            assert np.array_equal(zoo.predict(again, zoo.example_inputs(model)), y)
+            assert abs(zoo.predict(again, zoo.example_inputs(model)) - y).max() < 1e-5
     """
     done = subprocess.run(
         [

@@ -76,7 +76,10 @@ def test_a_group_has_a_rate_of_its_own(saved, backend):
     assert np.allclose(
         tuned["head.weight"], 8 * plain["head.weight"], atol=1e-3 * scale, rtol=1e-3
     )
-    assert np.array_equal(tuned["convs.0.weight"], plain["convs.0.weight"])
+    assert plain["convs.0.weight"].any()
+    np.testing.assert_allclose(
+        tuned["convs.0.weight"], plain["convs.0.weight"], atol=1e-3 * scale, rtol=1e-3
+    )
 
 
 def test_patterns_that_match_nothing_and_nothing_left_to_train(saved):

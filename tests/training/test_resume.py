@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +13,15 @@ import zoo
 from zoo.errors import FileError, InputError
 from zoo.files.safetensors import read_file, write_safetensors
 from zoo.spec.recipe import Recipe
+from zoo.training.callbacks import EarlyStopping
 from zoo.training.folder import RunFolder
+from zoo.training.resume import rebuild
 
 RECIPE = Recipe(
     optimizer="adamw", lr=3e-3, schedule="cosine", steps=24, batch_size=100, ema=0.9
 )
-CONFIG = {"in_features": 64, "hidden": (16,), "dropout": 0.2}
+# in float64, as no processor promises the same rounding to two runs
+CONFIG = {"in_features": 64, "hidden": (16,), "dropout": 0.2, "dtype": "float64"}
 
 # Where SIGKILL strikes: (what is called, at which call).
 MOMENTS = {
@@ -82,13 +86,13 @@ def test_killed_and_resumed_is_the_same_run(moment, whole, tmp_path):
     assert done.returncode == -9, done.stdout + done.stderr[-2000:]
     model, history = zoo.resume(folder, checkpoint_every=5, keep=2)
     assert zoo.backend_of(model) == backend
-    assert np.array_equal(history.losses, whole[backend])
+    np.testing.assert_allclose(history.losses, whole[backend], rtol=1e-10)
     rows = [json.loads(x) for x in (folder / "metrics.jsonl").read_text().splitlines()]
     steps = [r["step"] for r in rows if r["split"] == "train"]
     assert steps == list(range(1, RECIPE.steps + 1))
     left = {p.name for p in (folder / "checkpoints").iterdir()}
     assert not {n for n in left if n.startswith(".")}, left
-    assert RunFolder(folder).best() == history.best
+    assert RunFolder(folder).best() == pytest.approx(history.best)
 
 
 def test_a_finished_run_is_not_run_again(tmp_path):
@@ -157,6 +161,59 @@ def test_other_data_and_other_recipes_are_refused(tmp_path):
     )
     assert len(longer.losses) == 4
     assert RunFolder(tmp_path).recipe().steps == 4
+
+
+def test_rebuild_returns_any_checkpoint_and_resume_any_device(tmp_path):
+    model = zoo.build("mlp", "torch", **CONFIG)
+    short = RECIPE.override(steps=4, ema=None)
+    zoo.fit(model, "digits", short, out=tmp_path, checkpoint_every=2)
+    folder = RunFolder(tmp_path)
+    for step in (2, 4, None):
+        rebuilt, _, recipe, checkpoint = rebuild(tmp_path, "jax", step=step)
+        assert (recipe, checkpoint.path) == (short, folder.at(step or 4))
+        weights, saved = zoo.state(rebuilt), folder.read(step).weights
+        assert all(np.array_equal(weights[k], v) for k, v in saved.items())
+    early, late = (folder.read(step).weights for step in (2, 4))
+    assert not np.array_equal(early["head.weight"], late["head.weight"])
+    with pytest.raises(FileError, match="it has: 2, 4"):
+        rebuild(tmp_path, step=3)
+    folder.write_recipe(short.override(steps=6))
+    with pytest.raises(InputError, match="device 'abacus:7' is not usable"):
+        zoo.resume(tmp_path, device="abacus:7")
+    assert folder.steps() == [2, 4]
+    resumed, history = zoo.resume(tmp_path, device="cpu")
+    assert {p.device.type for p in resumed.parameters()} == {"cpu"}
+    assert len(history.losses) == 6
+
+
+def test_early_stopping_of_the_recipe_is_final_and_a_callback_is_not(tmp_path):
+    never = {"patience": 2, "min_delta": 9.0}  # stops at the third evaluation
+    short = RECIPE.override(steps=6, evaluate_every=1)
+    for name, recipe, stoppers in (
+        ("recipe", short.override(**never), ()),
+        ("callback", short, (EarlyStopping(**never),)),
+    ):
+        folder = tmp_path / name
+        model = zoo.build("mlp", "torch", **CONFIG)
+        first = zoo.fit(model, "digits", recipe, out=folder, callbacks=stoppers)
+        assert (len(first.losses), first.stopped is None) == (3, False)
+        again = [EarlyStopping(**never)] if stoppers else []
+        _, second = zoo.resume(folder, callbacks=again)
+        # the callback's count goes on from 2: one more evaluation stops the run
+        assert len(second.losses) == (4 if stoppers else 3)
+        assert "did not improve in" in second.stopped
+
+
+def test_run_json_records_the_same_facts_as_ever(tmp_path):
+    zoo.fit(
+        zoo.build("mlp", **CONFIG), "digits", RECIPE.override(steps=1), out=tmp_path
+    )
+    old = Path(__file__).parents[1] / "data" / "zoo-0.1.0" / "run"
+    now, before = RunFolder(tmp_path).about(), RunFolder(old).about()
+    assert list(now) == list(before)
+    assert list(now["versions"]) == list(before["versions"])
+    now, before = (RunFolder(f).read().progress for f in (tmp_path, old))
+    assert list(now) == list(before)
 
 
 @pytest.mark.parametrize("backend", zoo.registry.BACKENDS)

@@ -1,7 +1,7 @@
 """The `zoo` command. Each subcommand is a module, imported only when it is used.
 
-Exit codes: 0 all is well, 1 a check failed, 2 what a ZooError or a wrong command line
-tells, 130 interrupted, 141 the reader of a pipe left.
+Exit codes: 0 success, 1 a check failed, 2 a ZooError or a wrong command line,
+130 interrupted, 141 the reader of a pipe has closed it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ COMMANDS = (
 )  # fmt: skip
 INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 + the signal's number, as shells have it
 
-# What frameworks print and do unasked, set before any of them is imported.
+# Keeps frameworks quiet and modest; must be set before any of them is imported.
 _ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",  # oneDNN, CPU features, missing CUDA
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # three frameworks share one accelerator
@@ -33,10 +33,10 @@ _ENVIRONMENT = {
 
 
 class Commands(click.Group):
-    """The group: finds commands by name, and tells errors in one line."""
+    """The group: finds commands by name, and prints errors in one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*COMMANDS]  # here, `list` is the module of `zoo list`
+        return [*COMMANDS]  # not list(COMMANDS): `list` is a module of this package
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
@@ -59,14 +59,14 @@ class Commands(click.Group):
             return super().main(*args, standalone_mode=False, **extra)
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        if hasattr(sys.stdout, "reconfigure"):  # a name is no reason to fail
+        if hasattr(sys.stdout, "reconfigure"):  # for names that it cannot encode
             sys.stdout.reconfigure(errors="replace")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.filterwarnings("default", category=UserWarning, module="zoo")
-            warnings.showwarning = _note
+            warnings.showwarning = _print_note
             code = self._run(*args, **extra)
-        if code == PIPE_CLOSED:  # or the interpreter's last flush complains
+        if code == PIPE_CLOSED:  # else the interpreter's last flush fails
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(code)
 
@@ -78,26 +78,26 @@ class Commands(click.Group):
         except BrokenPipeError:
             return PIPE_CLOSED
         except click.Abort:
-            _say("interrupted.")
+            _print_error("interrupted.")
             return INTERRUPTED
         except ZooError as error:
-            _say(str(error))
+            _print_error(str(error))
             return 2
         except click.UsageError as error:
             path = error.ctx.command_path if error.ctx else "zoo"
-            _say(f"{error.format_message()} Try '{path} --help'.")
+            _print_error(f"{error.format_message()} Try '{path} --help'.")
             return 2
         except click.ClickException as error:
-            _say(error.format_message())
+            _print_error(error.format_message())
             return 2
 
 
-def _say(text: str) -> None:
+def _print_error(text: str) -> None:
     click.echo(f"zoo: {text}", err=True)
 
 
-def _note(message: Warning | str, *args: Any, **kwargs: Any) -> None:
-    _say(f"note: {message}")
+def _print_note(message: Warning | str, *args: Any, **kwargs: Any) -> None:
+    _print_error(f"note: {message}")
 
 
 @click.group(

@@ -1,10 +1,9 @@
-"""The options that name a model and its data, and opening it quietly."""
+"""The options that choose a model and its data, and the functions that open it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -23,41 +22,42 @@ _data_path = click.option(
     "--data-path",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Where the files of mnist or cifar10 are.",
+    help="Folder with the files of mnist or cifar10.",
 )
-_device = click.option("--device", help="cpu, cuda, cuda:1, gpu:0 …")
-_OF_PRESET = (
-    click.option("--data", metavar="|".join(datasets.names()), help="What to learn."),
+# for a preset's data, backend and config
+preset_options = _options.add(
+    click.option(
+        "--data",
+        metavar="|".join(datasets.names()),
+        help="Data set; by default the first embedded one that fits.",
+    ),
     _data_path,
-    click.option("--backend", metavar="torch|tf|jax", help="torch by default."),
-    _device,
+    click.option(
+        "--backend",
+        metavar="torch|tf|jax",
+        help="Framework to use; torch by default.",
+    ),
+    _options.device,
     _options.small,
     _options.changes,
 )
-_OF_RUN = (
-    click.option("--step", type=click.IntRange(min=1), help="Of the checkpoint."),
-    click.option("--best", is_flag=True, help="The best checkpoint, not the last."),
-    click.option("--data", metavar="NAME", help="The run's, by default."),
+# for a run's checkpoint, data and backend
+run_options = _options.add(
+    click.option(
+        "--step",
+        type=click.IntRange(min=1),
+        help="Step of the checkpoint to use; the last by default.",
+    ),
+    click.option("--best", is_flag=True, help="Use the best checkpoint."),
+    click.option("--data", metavar="NAME", help="Data set; the run's by default."),
     _data_path,
-    click.option("--backend", metavar="torch|tf|jax", help="The run's, by default."),
-    _device,
+    click.option(
+        "--backend",
+        metavar="torch|tf|jax",
+        help="Framework to use; the run's by default.",
+    ),
+    _options.device,
 )
-
-
-def preset_options(command: Any) -> Any:
-    """Give a command the options for a preset's data, backend and config."""
-    return _with(command, _OF_PRESET)
-
-
-def run_options(command: Any) -> Any:
-    """Give a command the options that choose a run's checkpoint, data and backend."""
-    return _with(command, _OF_RUN)
-
-
-def _with(command: Any, options: Sequence[Any]) -> Any:
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 def resolve(
@@ -67,7 +67,7 @@ def resolve(
     data: str | None,
     init_from: Path | None = None,
 ) -> Start:
-    """Return what a run of a preset starts from; what the data changes is printed."""
+    """Return the start of a preset's run; print which fields are fitted to the data."""
     config, keep = _options.resolve(name, small, changes), _options.settings(changes)
     start = starts.resolve(name, config, data, keep=keep, init_from=init_from)
     if start.changed:
@@ -102,15 +102,18 @@ def open_run(
     data: str | None = None,
 ) -> Trained:
     """Return the model of a run's folder, or of a file that zoo wrote."""
+    is_file = path.is_file()
+    if is_file and (best or step is not None):
+        raise click.UsageError("--step and --best choose from a run's folder.")
+    if is_file and data is None:
+        raise click.UsageError(f"--data must say what {path} is for.")
     if best and step is not None:
         raise click.UsageError("Give --step or --best, not both.")
-    if path.is_file() and (best or step is not None):
-        raise click.UsageError("--step and --best choose from a run's folder.")
-    if path.is_file() and data is None:
-        raise click.UsageError(f"--data must say what {path} is for.")
     with _terminal.progress(1) as bar:
-        backend = backend_id(backend or backend_of_run(path) or "torch")
-        _terminal.load_backends([backend], lambda text: bar(0, text), least=1)
+        backend = backend or ("torch" if is_file else backend_of_run(path))
+        if backend is not None:  # else `open_trained` raises the error for run.json
+            backend = backend_id(backend)
+            _terminal.load_backends([backend], lambda text: bar(0, text), least=1)
         bar(0, f"reading {path}")
         return open_trained(
             path, backend, device=device, step=step, best=best, data=data
@@ -118,6 +121,6 @@ def open_run(
 
 
 def metrics(row: Row) -> str:
-    """Return the figures of an evaluation in words."""
-    known = ("split", "step", "epoch", "lr")
-    return "  ".join(f"{k} {v:.4g}" for k, v in row.items() if k not in known)
+    """Return the metrics in a row of an evaluation, as text."""
+    others = ("split", "step", "epoch", "lr")
+    return "  ".join(f"{k} {v:.4g}" for k, v in row.items() if k not in others)

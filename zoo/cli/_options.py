@@ -1,10 +1,10 @@
-"""The options that commands share, and what they mean."""
+"""The options that commands share, and their values."""
 
 from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -15,6 +15,17 @@ from ..registry import ALIASES, BACKENDS, backend_id
 from ..registry import config as preset
 
 
+def add(*options: Any) -> Callable[[Any], Any]:
+    """Return a decorator that gives a command these options, in this order."""
+
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):  # click lists the last one first
+            command = option(command)
+        return command
+
+    return decorate
+
+
 def comparable(backends: Sequence[str]) -> Sequence[str]:
     """Return the backends to compare: those asked for, or all."""
     if len(backends) == 1:
@@ -22,22 +33,23 @@ def comparable(backends: Sequence[str]) -> Sequence[str]:
     return backends or BACKENDS
 
 
-as_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
-small = click.option("--small", is_flag=True, help="A narrow, shallow version.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+small = click.option("--small", is_flag=True, help="Use a narrow, shallow version.")
 batch = click.option(
     "--batch",
     type=click.IntRange(min=1),
     default=2,
     show_default=True,
-    help="Examples in the inputs.",
+    help="Number of examples in the inputs.",
 )
 seed = click.option(
     "--seed",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Seed of weights and inputs.",
+    help="Seed of the weights and the inputs.",
 )
+device = click.option("--device", help="Device, such as cpu, cuda, cuda:1 or gpu:0.")
 changes = click.option(
     "--set",
     "changes",
@@ -57,7 +69,7 @@ backends = click.option(
     multiple=True,
     callback=_ids,
     metavar="|".join(BACKENDS),
-    help=f"Repeatable; all by default. Also {', '.join(ALIASES)}.",
+    help=f"Framework; repeatable, all by default. Also {', '.join(ALIASES)}.",
 )
 
 

@@ -22,7 +22,7 @@ from ..spec.recipe import (
     Recipe,
 )
 
-# Names that are allowed; the Recipe itself checks them, with a hint at the nearest.
+# Allowed names; the Recipe itself checks them, and suggests the nearest.
 CHOICES: dict[str, tuple[str, ...]] = {
     "loss": LOSSES,
     "optimizer": tuple(OPTIMIZERS),
@@ -31,11 +31,30 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "monitor": tuple(MONITORS),
     "augment": AUGMENTATIONS,
 }
+# Help where the docstring's words do not stand alone.
+_HELP = {
+    "weight_decay": "Weight decay: L2 in the gradient; for adamw and lion, decoupled.",
+    "freeze": 'Pattern of weights that stay as they are, such as "layer1.*".'
+    " Repeatable.",
+    "lr_groups": "Factor of the learning rate for the weights that match; the first"
+    " match counts. Repeatable.",
+    "epochs": "Length of the run in epochs; by default 10, unless --steps is given.",
+    "steps": "Length of the run in steps, instead of --epochs.",
+    "monitor": "Metric of the evaluations that must improve.",
+    "augment": "Augmentation of the training images. Repeatable.",
+    "seed": "Seed of the order of examples, augmentation, dropout, and the data's"
+    " split.",
+    "loss": 'Loss; "bce" takes logits, "auto" is the model\'s own.',
+    "optimizer": "Optimizer.",
+    "schedule": "Schedule of the learning rate.",
+    "precision": '"bf16" and "fp16" compute in 16 bits with float32 weights, "fp16"'
+    ' with a loss scale; "auto" is the model\'s dtype.',
+}
 _ITEM = re.compile(r"^(\w+(?:, \w+)*): (.*(?:\n +.*)*)", re.MULTILINE)
 
 
 def meanings() -> dict[str, str]:
-    """Return what each field means, from the Args section of Recipe's docstring."""
+    """Return the meaning of each field, from the Args section of Recipe's docstring."""
     _, _, section = (Recipe.__doc__ or "").partition("Args:\n")
     return {
         name: " ".join(text.split())
@@ -45,11 +64,11 @@ def meanings() -> dict[str, str]:
 
 
 class RecipeOption(click.Option):
-    """The flag of a Recipe's field: None, or an empty tuple, where not given."""
+    """The flag of a Recipe's field: None, or an empty tuple, if not given."""
 
 
 class RecipeCommand(click.Command):
-    """A command whose help lists the recipe's flags apart from its own."""
+    """A command whose help lists the recipe's flags in a section of their own."""
 
     def format_options(
         self, ctx: click.Context, formatter: click.HelpFormatter
@@ -72,7 +91,7 @@ def options(without: Collection[str] = ()) -> Callable[[Any], Any]:
         ["--recipe", "recipe_file"],
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Recipe to begin with, as JSON; flags change it.",
+        help="Recipe to start from, as JSON; flags change it.",
     )
 
     def decorate(command: Any) -> Any:
@@ -89,26 +108,37 @@ def options(without: Collection[str] = ()) -> Callable[[Any], Any]:
 def _option(field: Field[Any]) -> RecipeOption:
     name, hint = field.name, get_type_hints(Recipe)[field.name]
     flag = f"--{name.replace('_', '-')}"
-    usual = {o: known[name] for o, known in OPTIMIZERS.items() if name in known}
-    if usual:
-        values = ", ".join(f"{value:g} for {o}" for o, value in usual.items())
-        told: dict[str, Any] = {"help": f"the optimizer's constant; usually {values}."}
-    else:
-        told = {"help": meanings().get(name, "")}
-    if field.default not in (None, ()):
-        told["help"] += f" [{str(field.default).lower()}]"
+    settings: dict[str, Any] = {"help": _help(field)}
     if name in CHOICES:
-        told["metavar"] = "|".join(CHOICES[name])
+        settings["metavar"] = "|".join(CHOICES[name])
     if hint is bool:
-        return RecipeOption([f"{flag}/--no-{flag[2:]}", name], default=None, **told)
+        names = [f"{flag}/--no-{flag[2:]}", name]
+        return RecipeOption(names, default=None, **settings)
     if name == "lr_groups":
-        told |= {"metavar": "PATTERN=FACTOR", "callback": _groups}
-        return RecipeOption(["--lr-group", name], multiple=True, **told)
+        settings |= {"metavar": "PATTERN=FACTOR", "callback": _groups}
+        return RecipeOption(["--lr-group", name], multiple=True, **settings)
     if get_origin(hint) is tuple:
-        told.setdefault("metavar", "PATTERN")
-        return RecipeOption([flag, name], multiple=True, **told)
+        settings.setdefault("metavar", "PATTERN")
+        return RecipeOption([flag, name], multiple=True, **settings)
     kinds = [kind for kind in get_args(hint) or (hint,) if kind is not NoneType]
-    return RecipeOption([flag, name], type=kinds[0], default=None, **told)
+    return RecipeOption([flag, name], type=kinds[0], default=None, **settings)
+
+
+def _help(field: Field[Any]) -> str:
+    """Return the help of a field's flag: a sentence, and the default."""
+    text = _HELP.get(field.name) or meanings().get(field.name, "")
+    text = text.replace("None: ", "by default ")
+    values: dict[float, list[str]] = {}
+    for optimizer, constants in OPTIMIZERS.items():
+        if field.name in constants:
+            values.setdefault(constants[field.name], []).append(optimizer)
+    if values:  # a constant of optimizers
+        usual = "; ".join(f"{v:g} for {', '.join(o)}" for v, o in values.items())
+        return f"Constant of the optimizer. [default: {usual}]"
+    text = text[:1].upper() + text[1:]
+    if field.default not in (None, ()):
+        text += f" [default: {str(field.default).lower()}]"
+    return text
 
 
 def _groups(

@@ -19,17 +19,17 @@ from ..registry import get_backend
 if TYPE_CHECKING:
     from rich.console import Console
 
-PLAIN_WIDTH = 200  # columns where no terminal says how many it has
+PLAIN_WIDTH = 200  # columns where there is no terminal
 
 
 def short_path(path: Path) -> str:
-    """Return a path relative to the working directory where it lies below."""
+    """Return a path, relative to the working directory if it is inside it."""
     folder = Path.cwd()
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
 def stdout() -> Console:
-    """Return a console for results: plain and wide where stdout is no terminal."""
+    """Return a console for results: plain and wide if stdout is no terminal."""
     return _console(stderr=False)
 
 
@@ -52,44 +52,49 @@ def _console(stderr: bool) -> Console:
 
 
 def print_table(console: Console, table: Any) -> None:
-    """Print a table; without lines where stdout is no terminal."""
+    """Print a table; without lines if stdout is no terminal."""
     if console.is_terminal:
         console.print(table)
         return
     table.box = None
-    with console.capture() as shown:
+    with console.capture() as capture:
         console.print(table)
-    for line in shown.get().splitlines():
+    for line in capture.get().splitlines():
         click.echo(line.rstrip())
 
 
 def print_text(console: Console, text: str, style: str = "") -> None:
-    """Print text, broken into lines where stdout is a terminal."""
+    """Print text; wrap its lines if stdout is a terminal."""
     console.print(text, style=style, markup=False, soft_wrap=not console.is_terminal)
 
 
 @contextmanager
 def progress(total: int, plain: bool = False) -> Iterator[Callable[[int, str], None]]:
-    """Yield `say(done, text)`, which shows a bar on stderr while the block runs.
+    """Yield a function of (done, text) that updates a bar on stderr.
 
-    Nothing may be printed on stdout in the block: it would meet the bar. Where stderr
-    is no terminal nothing is shown, or with `plain` a line for each of the `total`
-    things as it begins.
+    The bar is shown while the block runs, which must not print on stdout: it would
+    break the bar. If stderr is no terminal nothing is shown, or with `plain` a line as
+    each of the `total` items begins.
     """
-    from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn
-    from rich.progress import TextColumn as Words
-    from rich.progress import TimeElapsedColumn as Elapsed
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        ProgressColumn,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     console = stderr()
     if not console.is_terminal:
         yield _lines(total) if plain else lambda done, text: None
         return
-    columns: list[ProgressColumn] = [SpinnerColumn(), Elapsed()]
+    columns: list[ProgressColumn] = [SpinnerColumn(), TimeElapsedColumn()]
     if total > 1:
-        columns[1:1] = [BarColumn(16), Words("{task.completed}/{task.total}")]
-    words = Words("{task.description}")
+        columns[1:1] = [BarColumn(16), TextColumn("{task.completed}/{task.total}")]
+    text = TextColumn("{task.description}")
     with Progress(
-        *columns, words, console=console, transient=True, redirect_stdout=False
+        *columns, text, console=console, transient=True, redirect_stdout=False
     ) as bar:
         task = bar.add_task("", total=total)
         yield lambda done, text: bar.update(task, completed=done, description=text)
@@ -98,31 +103,31 @@ def progress(total: int, plain: bool = False) -> Iterator[Callable[[int, str], N
 def _lines(total: int) -> Callable[[int, str], None]:
     last = ""
 
-    def say(done: int, text: str) -> None:
+    def print_line(done: int, text: str) -> None:
         nonlocal last
         name, colon, _ = text.partition(":")
         if colon and name != last:
             click.echo(f"[{done + 1}/{total}] {name}", err=True)
             last = name
 
-    return say
+    return print_line
 
 
 def load_backends(
-    names: Sequence[str], say: Callable[[str], object], least: int = 0
+    names: Sequence[str], report: Callable[[str], object], least: int = 0
 ) -> list[str]:
-    """Import frameworks, quietly; return the backends of those installed.
+    """Import frameworks quietly; return the backends of those installed.
 
-    Raises MissingBackendError where fewer than `least` are.
+    Raises MissingBackendError if fewer than `least` are.
     """
     loaded: list[str] = []
     for name in names:
-        say(f"loading {name}")
+        report(f"loading {name}")
         try:
             with _muted():
                 get_backend(name)
         except MissingBackendError:
-            if least == 1:  # the one that is needed
+            if least == 1:  # nothing is compared: the backend's own error fits
                 raise
             continue
         loaded.append(name)
@@ -139,8 +144,8 @@ def load_backends(
 def _muted() -> Iterator[None]:
     """Keep file descriptor 2 quiet, but not Python's `sys.stderr`.
 
-    TensorFlow logs while it is loaded, whatever TF_CPP_MIN_LOG_LEVEL says. What was
-    written is shown after all if the block fails.
+    TensorFlow logs while it is imported, in spite of TF_CPP_MIN_LOG_LEVEL. If the
+    block fails, the suppressed output is written after all.
     """
     ours = sys.stderr
     ours.flush()

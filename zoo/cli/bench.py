@@ -1,4 +1,4 @@
-"""`zoo bench`: speed and memory of presets, quick and without a study's proofs."""
+"""`zoo bench`: speed and memory of presets, without a study's proofs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from . import _options, _study, _terminal
     "--profile",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help="Also run each framework's own profiler, which leaves its traces there.",
+    help="Also run each framework's own profiler; its traces go into FOLDER.",
 )
 @_options.small
 @_options.changes
@@ -38,40 +38,32 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Time presets in several frameworks: step times, memory, share of the peak.
+    """Time presets in several frameworks, without proofs.
 
-    Nothing is proven and nothing kept: `zoo compare` does that. Exit code 1 if a cell
+    Prints step times, peak memory, and the share of the machine's peak. Nothing is
+    proven and nothing is kept: use `zoo compare` for that. Exit code 1 if a cell
     failed.
     """
-    from ..study import driver, plan, terminal
+    from ..study import plan, terminal
     from ..study.profiling import profiles
 
     entries = tuple(
         plan.entry_of(name, _options.resolve(name, small, changes))
         for name in dict.fromkeys(names)
     )
-    found: dict[str, Any] = {"batch_sizes": (1, 32), **_study.changes(options)}
-    what = plan.Plan(entries=entries, proof=(), name="bench", **found)
-    total = len(what.groups())
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        _terminal.progress(total, True) as bar,
-    ):
-        study = driver.compare(
-            what, folder, say=lambda done, _, text: bar(min(done, total - 1), text)
-        )
-    odd = terminal.problems(study)
-    traces = profiles(what, profile) if profile is not None else []
+    fields: dict[str, Any] = {"batch_sizes": (1, 32), **_study.changes(options)}
+    study_plan = plan.Plan(entries=entries, proof=(), name="bench", **fields)
+    with tempfile.TemporaryDirectory() as folder:
+        study = _study.run(study_plan, folder)
+    problems = terminal.problems(study)
+    traces = profiles(study_plan, profile) if profile is not None else []
     if as_json:
-        told = {"ok": not odd, "problems": odd, "rows": study.rows}
-        click.echo(json.dumps(told | {"profiles": traces}))
-        ctx.exit(1 if odd or any("error" in t for t in traces) else 0)
-    console = _terminal.stdout()
-    for shown in terminal.tables(study):
-        _terminal.print_table(console, shown)
-    for line in odd:
-        _terminal.print_text(console, line, "red")
-    for trace in traces:
-        _terminal.print_table(console, terminal.operators(trace))
-        _terminal.print_text(console, f"trace: {trace['folder']}", "dim")
-    ctx.exit(1 if odd or any("error" in t for t in traces) else 0)
+        result = {"ok": not problems, "problems": problems, "rows": study.rows}
+        click.echo(json.dumps(result | {"profiles": traces}))
+    else:
+        console = _terminal.stdout()
+        _study.print_tables(console, study)
+        for trace in traces:
+            _terminal.print_table(console, terminal.operators(trace))
+            _terminal.print_text(console, f"trace: {trace['folder']}", "dim")
+    ctx.exit(1 if problems or any("error" in trace for trace in traces) else 0)

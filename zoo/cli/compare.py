@@ -16,29 +16,30 @@ from . import _options, _recipe, _study, _terminal
 
 if TYPE_CHECKING:
     from ..study.plan import Plan
+    from ..study.results import Study
 
 
 @click.command(name="compare", cls=_recipe.RecipeCommand)
 @click.argument("names", nargs=-1, required=True, metavar="PRESET|STUDY.toml…")
 @_study.columns
-@click.option("--data", help="What to train on; it changes classes and channels.")
+@click.option("--data", help="Data set; it sets the number of classes and channels.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FOLDER")
 @_study.batch_sizes
-@click.option("--seeds", metavar="0,1,2", help="Of the weights.  [0]")
-@click.option("--train", is_flag=True, help="Also train by the recipe, and test.")
-@click.option("--target", type=float, help="Accuracy whose time is told.")
-@click.option("--baseline", metavar="BACKEND[:MODE]", help="Ratios are to this one.")
+@click.option("--seeds", metavar="0,1,2", help="Seeds of the weights.  [0]")
+@click.option("--train", is_flag=True, help="Also train by the recipe, and evaluate.")
+@click.option(
+    "--target", type=float, help="Accuracy to reach; the time until then is reported."
+)
+@click.option(
+    "--baseline",
+    metavar="BACKEND[:MODE]",
+    help="Times are divided by this one's.  [the first of --backends]",
+)
 @_study.threads
 @_study.device
-@click.option(
-    "--engine",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    show_default=True,
-    help="A process a cell here, or the machines of a Ray cluster.",
-)
-@click.option("--address", help="Of a Ray cluster; without, one is started here.")
-@click.option("--overwrite", is_flag=True, help="Begin anew in FOLDER.")
+@_study.engine
+@_study.address
+@click.option("--overwrite", is_flag=True, help="Replace another study in FOLDER.")
 @_options.small
 @_options.changes
 @_options.as_json
@@ -48,55 +49,56 @@ def command(
     ctx: click.Context,
     names: tuple[str, ...],
     out: Path,
-    engine: str,
+    engine_name: str,
     address: str | None,
     overwrite: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Compare presets across frameworks: correctness, speed, memory, training.
+    """Prove presets equal across frameworks, and compare speed.
 
-    Each column (a framework in a mode) runs in a process of its own, and is timed only
-    if it is proven the same network as the others. Stopped or killed, the same command
-    goes on where it was. Exit code 1 if a cell failed, or is not the same network.
+    A cell is a preset in a framework and mode. Each runs in a process of its own, and
+    is timed only if it is proven to be the same network as the others. --train also
+    compares training runs. If it is interrupted, run the same command again: it
+    continues. Exit code 1 if a cell failed, or is not the same network.
     """
-    plan = _plan(names, options)
-    from ..files.atomic import write_text
-    from ..study import driver, results, terminal
-    from ..study.report import page
+    from ..study import terminal
 
-    where = _engine(engine, address, plan.threads)
-    words = ["zoo", *(w for w in sys.argv[1:] if w != "--overwrite")]
-    total = len(plan.groups())
+    plan = _plan(names, options)
+    engine = _engine(engine_name, address, plan.threads)
+    given = (word for word in sys.argv[1:] if word != "--overwrite")
+    shown = shlex.join(["zoo", *given])
     try:
-        with _terminal.progress(total, plain=True) as bar:
-            study = driver.compare(
-                plan,
-                out,
-                engine=where,
-                overwrite=overwrite,
-                command=shlex.join(words),
-                say=lambda done, total, text: bar(min(done, total - 1), text),
-            )
+        study = _study.run(plan, out, engine=engine, overwrite=overwrite, command=shown)
     finally:
-        where.close()
-    folder = results.StudyFolder(out)
-    text = page.render([study])
-    write_text(folder.report, text)
-    odd = terminal.problems(study)
+        engine.close()
+    report, problems = _write_report(study, out), terminal.problems(study)
     if as_json:
-        told = {"ok": not odd, "report": str(folder.report), "problems": odd}
-        click.echo(json.dumps(told | {"rows": study.rows}))
-        ctx.exit(1 if odd else 0)
+        result = {"ok": not problems, "report": str(report), "problems": problems}
+        click.echo(json.dumps(result | {"rows": study.rows}))
+    else:
+        _print(study, report)
+    ctx.exit(1 if problems else 0)
+
+
+def _write_report(study: Study, out: Path) -> Path:
+    from ..files.atomic import write_text
+    from ..study.report import page
+    from ..study.results import StudyFolder
+
+    path = StudyFolder(out).report
+    write_text(path, page.render([study]))
+    return path
+
+
+def _print(study: Study, report: Path) -> None:
+    from ..study import terminal
+
     console = _terminal.stdout()
-    for found in terminal.tables(study):
-        _terminal.print_table(console, found)
-    for line in odd:
-        _terminal.print_text(console, line, "red")
+    _study.print_tables(console, study)
     for line in terminal.sentences(study):
         _terminal.print_text(console, line)
-    _terminal.print_text(console, f"\nreport: {_terminal.short_path(folder.report)}")
-    ctx.exit(1 if odd else 0)
+    _terminal.print_text(console, f"\nreport: {_terminal.short_path(report)}")
 
 
 def _engine(name: str, address: str | None, threads: int) -> Any:
@@ -104,7 +106,7 @@ def _engine(name: str, address: str | None, threads: int) -> Any:
 
     if name == "local":
         if address is not None:
-            raise click.UsageError("--address is of a Ray cluster: add --engine ray.")
+            raise click.UsageError("--address names a Ray cluster: add --engine ray.")
         return Local()
     from ..study.ray_engine import RayEngine
 
@@ -122,7 +124,7 @@ def _plan(names: Sequence[str], options: dict[str, Any]) -> Plan:
         recipe = _recipe.given(options) or options["recipe_file"]
         if surplus or recipe:
             raise click.UsageError(
-                f"{files[0]} says what is compared: leave out"
+                f"{files[0]} defines what is compared: leave out"
                 f" {', '.join(surplus) or 'the recipe'}, or change the file."
             )
         return plan.read(files[0], **_study.changes(options))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,11 @@ from . import _options, _terminal
 @click.command(name="convert")
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
-@click.option("--to", required=True, metavar="torch|tf|jax", help="The framework.")
 @click.option(
-    "--name", metavar="PRESET", help="What IN holds, if zoo did not write it."
+    "--to", required=True, metavar="torch|tf|jax", help="Framework to write for."
+)
+@click.option(
+    "--name", metavar="PRESET", help="Preset in IN, for a file that zoo did not write."
 )
 @_options.changes
 @_options.as_json
@@ -32,7 +34,7 @@ def command(
     changes: Sequence[str],
     as_json: bool,
 ) -> None:
-    """Write a model file as a plain framework wants it.
+    """Write a model file that the plain framework loads.
 
     IN is a file of the zoo, or a public checkpoint of PRESET. OUT becomes, for torch,
     a state_dict as safetensors; for tf, a .keras file; for jax, safetensors with NNX
@@ -48,31 +50,34 @@ def command(
     from ..files.weights import export_native
     from ..models import count_parameters
 
-    with _terminal.progress(1) as say:
-        _terminal.load_backends([to], lambda text: say(0, text))
-        say(0, f"reading {source}")
+    with _terminal.progress(1) as bar:
+        _terminal.load_backends([to], lambda text: bar(0, text))
+        bar(0, f"reading {source}")
         model = _load(source, to, config)
-        say(0, f"writing {target}")
+        bar(0, f"writing {target}")
         export_native(model, target, to)
-    parameters, size = count_parameters(model), target.stat().st_size
+    summary = {
+        "path": str(target),
+        "backend": to,
+        "family": family_of(model.config),
+        "parameters": count_parameters(model),
+        "bytes": target.stat().st_size,
+    }
     if as_json:
-        told = {
-            "path": str(target),
-            "backend": to,
-            "family": family_of(model.config),
-            "parameters": parameters,
-            "bytes": size,
-        }
-        click.echo(json.dumps(told, indent=2))
-        return
+        click.echo(json.dumps(summary, indent=2))
+    else:
+        _print(type(model), summary)
+
+
+def _print(cls: type, summary: Mapping[str, Any]) -> None:
+    target, to = summary["path"], summary["backend"]
     click.echo(
-        f"{target}: {type(model).__name__} for {TITLES[to]},"
-        f" {parameters:,} parameters, {size:,} bytes"
+        f"{target}: {cls.__name__} for {TITLES[to]},"
+        f" {summary['parameters']:,} parameters, {summary['bytes']:,} bytes"
     )
-    if to == "tf":  # Keras finds a subclassed model's class only once it is imported
-        module = type(model).__module__
+    if to == "tf":  # Keras needs the class of a subclassed model to be imported
         click.echo(
-            f"to load: import {module}; keras.models.load_model({str(target)!r})"
+            f"to load: import {cls.__module__}; keras.models.load_model({target!r})"
         )
 
 

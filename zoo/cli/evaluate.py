@@ -26,10 +26,10 @@ def command(
     device: str | None,
     as_json: bool,
 ) -> None:
-    """Evaluate a trained model: loss and metrics.
+    """Compute the loss and metrics of a trained model.
 
     RUN is the folder of a run, or with --data a file that zoo saved. The test examples
-    are those that the run left out.
+    are those that the run did not train on.
     """
     trained = _model.open_run(run, backend, device, step, best, data)
     from ..training.evaluation import evaluate_on

@@ -1,4 +1,4 @@
-"""`zoo explain`: what a model looks at, and why its loss does not fall."""
+"""`zoo explain`: where a model looks, and why its loss does not fall."""
 
 from __future__ import annotations
 
@@ -27,44 +27,51 @@ COLUMNS = (
 )  # fmt: skip
 
 
+_explain_options = _options.add(
+    click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        metavar="FOLDER",
+        default="explain",
+        show_default=True,
+        help="Folder for the pictures.",
+    ),
+    click.option(
+        "--layer", help="Layer whose maps to draw; by default the last that has maps."
+    ),
+    click.option(
+        "--target",
+        metavar="CLASS",
+        help="Class to explain, by name or number; by default the likeliest.",
+    ),
+    click.option(
+        "--pictures",
+        type=click.IntRange(min=0),
+        default=4,
+        show_default=True,
+        help="Number of test examples to draw if no IMAGE is given.",
+    ),
+    click.option(
+        "--examples",
+        type=click.IntRange(min=2),
+        default=64,
+        show_default=True,
+        help="Number of training examples for the layers' figures.",
+    ),
+    click.option(
+        "--invert/--no-invert",
+        default=None,
+        help="Take the negative of each IMAGE, as zoo predict does.",
+    ),
+)
+
+
 @click.command(name="explain")
 @click.argument("name", metavar="NAME_OR_RUN")
 @click.argument(
     "files", nargs=-1, type=click.Path(path_type=Path), metavar="[IMAGE]..."
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    default="explain",
-    show_default=True,
-    help="For the pictures.",
-)
-@click.option("--layer", help="Of the maps; the last with maps, by default.")
-@click.option(
-    "--target",
-    metavar="CLASS",
-    help="To explain, by name or number; else the likeliest.",
-)
-@click.option(
-    "--pictures",
-    type=click.IntRange(min=0),
-    default=4,
-    show_default=True,
-    help="Test examples to draw where no IMAGE is given.",
-)
-@click.option(
-    "--examples",
-    type=click.IntRange(min=2),
-    default=64,
-    show_default=True,
-    help="Training examples behind the figures.",
-)
-@click.option(
-    "--invert/--no-invert",
-    default=None,
-    help="Make a negative of IMAGE first, as zoo predict does.",
-)
+@_explain_options
 @_model.run_options
 @_options.small
 @_options.changes
@@ -88,20 +95,20 @@ def command(
     changes: Sequence[str],
     as_json: bool,
 ) -> None:
-    """Draw what a model looks at; tell its layers' figures and what is wrong there.
+    """Draw what a model looks at, and diagnose its layers.
 
     NAME_OR_RUN is the folder of a run, a file that zoo saved (with --data), or a preset
     with its first weights. Each picture shows an image, where the model looks
-    (Grad-CAM, saliency) and a layer's feature maps. Without images there are figures
-    only.
+    (Grad-CAM, saliency) and a layer's feature maps. For a model that takes no images
+    there are only the layers' figures.
     """
     trained, dataset = _opened(
         name, backend, device, step, best, data, data_path, small, changes
     )
+    shots = drawing.shots(trained, dataset, files, pictures, invert)
     if not drawing.takes_images(trained) and (files or layer or target):
         raise InputError(f"{name} takes no images: leave out IMAGE, --layer, --target.")
-    chosen = drawing.class_number(trained, target)
-    shots = drawing.shots(trained, dataset, files, pictures, invert)
+    chosen = drawing.class_number(trained, target) if shots else None
     with _terminal.progress(len(shots) + 1) as bar:
         bar(0, f"{examples} examples")
         rows = _layers(trained, dataset, examples)
@@ -142,6 +149,7 @@ def _opened(
 
 
 def _is_run(name: str) -> bool:
+    """Return whether this is a run or a file, not a preset."""
     path = Path(name)
     if path.is_file() or (path / "run.json").is_file():
         return True
@@ -153,6 +161,7 @@ def _is_run(name: str) -> bool:
 def _layers(
     trained: Trained, dataset: Dataset, count: int
 ) -> list[explain.LayerFigures]:
+    """Return the layers' figures on some training examples."""
     chosen = order(trained.recipe.seed, "explain", len(dataset.train))[:count]
     inputs, targets = dataset.train.take(chosen)
     return explain.statistics(trained.model, inputs, targets, trained.loss)

@@ -1,10 +1,10 @@
-"""`zoo info`: what a preset is, without and with its weights counted."""
+"""`zoo info`: a preset's config, inputs, parameters and files."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,9 +34,11 @@ class Weights(NamedTuple):
     type=click.IntRange(min=1),
     default=2,
     show_default=True,
-    help="How deep to list the submodules.",
+    help="Depth to which submodules are listed.",
 )
-@click.option("--weights", "every", is_flag=True, help="Also each weight's shape.")
+@click.option(
+    "--weights", "every", is_flag=True, help="Also print each weight's shape."
+)
 @_options.small
 @_options.changes
 @_options.as_json
@@ -53,22 +55,22 @@ def command(
     Parameters are counted in the first framework that is installed.
     """
     config = _options.resolve(name, small, changes)
-    with _terminal.progress(1) as say:
-        weights = _weights(config, lambda text: say(0, text))
+    with _terminal.progress(1) as bar:
+        weights = _weights(config, lambda text: bar(0, text))
     if as_json:
-        found = _as_json(name, config, weights)
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(_as_json(name, config, weights), indent=2))
     else:
         _print(name, config, weights, depth, every)
 
 
-def _weights(config: Config, say: Any) -> Weights | None:
+def _weights(config: Config, report: Callable[[str], object]) -> Weights | None:
+    """Return the weights in the first framework that is installed."""
     from ..models import construct
 
     for name in BACKENDS:
-        if not _terminal.load_backends([name], say):
+        if not _terminal.load_backends([name], report):
             continue
-        say(f"building in {name}")
+        report(f"building in {name}")
         backend, model = get_backend(name), construct(config, name)
         return Weights(backend.shapes(model), backend.trainable(model))
     return None
@@ -79,9 +81,9 @@ def _files(config: Config) -> dict[str, Path]:
 
 
 def by_submodule(weights: Weights, depth: int | None = None) -> dict[str, int]:
-    """Return trainable scalars by submodule path, cut at a depth, in forward order.
+    """Return the number of trainable scalars by submodule path, in forward order.
 
-    A variable that the model itself holds stands under its own name.
+    Paths are cut at `depth`. A variable that the model itself holds has its own name.
     """
     counts: dict[str, int] = {}
     for name, shape in weights.shapes.items():
@@ -95,7 +97,7 @@ def by_submodule(weights: Weights, depth: int | None = None) -> dict[str, int]:
 
 def _as_json(name: str, config: Config, weights: Weights | None) -> dict[str, Any]:
     _, cls = config.twin(BACKENDS[0])
-    found: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "name": name,
         "family": family_of(config),
         "class": cls,
@@ -109,11 +111,11 @@ def _as_json(name: str, config: Config, weights: Weights | None) -> dict[str, An
         "weights": None,
     }
     if weights:
-        found["parameters"] = weights.count(weights.trained)
-        found["buffers"] = weights.count(weights.shapes.keys() - weights.trained)
-        found["submodules"] = by_submodule(weights)
-        found["weights"] = {n: list(s) for n, s in weights.shapes.items()}
-    return found
+        entry["parameters"] = weights.count(weights.trained)
+        entry["buffers"] = weights.count(weights.shapes.keys() - weights.trained)
+        entry["submodules"] = by_submodule(weights)
+        entry["weights"] = {n: list(s) for n, s in weights.shapes.items()}
+    return entry
 
 
 def _print(
@@ -121,10 +123,10 @@ def _print(
 ) -> None:
     def section(title: str, rows: Mapping[str, Any], right: bool = False) -> None:
         click.secho(f"\n{title}", bold=True)
-        first = max(14, *map(len, rows))
-        second = max(len(str(v)) for v in rows.values()) if right else 0
+        left_width = max(14, *map(len, rows))
+        right_width = max(len(str(v)) for v in rows.values()) if right else 0
         for key, value in rows.items():
-            click.echo(f"  {key:{first}}  {value!s:>{second}}")
+            click.echo(f"  {key:{left_width}}  {value!s:>{right_width}}")
 
     _, cls = config.twin(BACKENDS[0])
     click.secho(f"{name}: {cls}, family {family_of(config)}", bold=True)

@@ -16,7 +16,7 @@ from ..errors import did_you_mean
 from ..registry import families, family_of, list_models, presets
 from . import _options
 
-# Fields that only repeat what the inputs say.
+# Fields that only repeat the shapes of the inputs.
 _IN_INPUTS = ("image_size", "in_channels", "in_features", "length")
 
 
@@ -26,7 +26,7 @@ _IN_INPUTS = ("image_size", "in_channels", "in_features", "length")
 def command(pattern: str, as_json: bool) -> None:
     """List the presets.
 
-    PATTERN is a shell pattern ('resnet*'), a family ('rnn') or a part of a name.
+    PATTERN is a shell pattern ('resnet*'), a family ('rnn') or part of a name.
     """
     names = _matching(pattern)
     if as_json:
@@ -45,11 +45,11 @@ def command(pattern: str, as_json: bool) -> None:
 def _matching(pattern: str) -> list[str]:
     """Return names in the order of families, and of presets within a family."""
     if any(c in pattern for c in "*?["):
-        found = set(list_models(pattern))
+        matches = set(list_models(pattern))
     else:
-        ours = {n for n, c in presets().items() if family_of(c) == pattern}
-        found = ours or set(list_models(f"*{pattern}*"))
-    return [name for name in presets() if name in found]
+        family = {n for n, c in presets().items() if family_of(c) == pattern}
+        matches = family or set(list_models(f"*{pattern}*"))
+    return [name for name in presets() if name in matches]
 
 
 def _entry(name: str) -> dict[str, Any]:
@@ -91,14 +91,14 @@ def _print_family(module: ModuleType, members: list[str], width: int) -> None:
     for member, (inputs, special) in zip(members, facts):
         if len(special) > space:
             special = special[: space - 1] + "…"
-        shown = click.style(f"{member:{first}}", fg="cyan")
+        name = click.style(f"{member:{first}}", fg="cyan")
         special = click.style(special, dim=True)
-        click.echo(f"  {shown}  {inputs:{second}}  {special}".rstrip())
+        click.echo(f"  {name}  {inputs:{second}}  {special}".rstrip())
     click.echo()
 
 
 def _title(module: ModuleType) -> str:
-    """Return what the module's docstring opens with, up to the first colon."""
+    """Return the start of the module's docstring, up to the first colon."""
     first = (module.__doc__ or "").strip().partition("\n")[0]
     title = first.partition(":")[0].rstrip(".")
     same = title.casefold() == _short_name(module).casefold()
@@ -110,7 +110,7 @@ def _short_name(module: ModuleType) -> str:
 
 
 def _facts(config: Config) -> tuple[str, str]:
-    """Return what goes in, and the fields that differ from the class's defaults."""
+    """Return the inputs, and the fields that differ from the class's defaults."""
     inputs = ", ".join(
         spec.name + (" " + "x".join(map(str, spec.shape)) if spec.shape else "")
         for spec in config.inputs()

@@ -18,9 +18,9 @@ from . import _options, _recipe
     "--plot",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Draw the learning rate over --steps: a .png, .svg or .pdf.",
+    help="Draw the learning rate over --steps in a .png, .svg or .pdf file.",
 )
-@click.option("--explain", is_flag=True, help="Every field with its meaning instead.")
+@click.option("--explain", is_flag=True, help="Print each field and its meaning.")
 @_options.as_json
 @_recipe.options()
 def command(
@@ -32,7 +32,7 @@ def command(
 ) -> None:
     """Print a recipe as JSON, for `zoo train --recipe`.
 
-    Without flags it is the usual one.
+    Without flags it is the default recipe.
     """
     recipe = _recipe.resolve(recipe_file, flags)
     if plot is not None:
@@ -54,16 +54,16 @@ def command(
         click.echo(json.dumps(rows, indent=2))
         return
     for name, value in asdict(recipe).items():
-        shown = click.style(f"{name} = {json.dumps(value)}", bold=True)
-        click.echo(f"{shown}\n    {meanings.get(name, '')}")
+        heading = click.style(f"{name} = {json.dumps(value)}", bold=True)
+        click.echo(f"{heading}\n    {meanings.get(name, '')}")
 
 
 def _draw(recipe: Recipe, path: Path) -> None:
     if recipe.steps is None:
         raise click.UsageError(
-            "--plot needs --steps: how many an epoch has depends on the data."
+            "--plot needs --steps: the number in an epoch depends on the data."
         )
-    from ..training import plots as plot
+    from ..training import plots
 
-    plot.schedule(recipe, recipe.steps, path)
+    plots.schedule(recipe, recipe.steps, path)
     click.echo(f"zoo: drew {path}", err=True)

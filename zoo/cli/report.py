@@ -1,4 +1,4 @@
-"""`zoo report`: the page of a study, made anew, merged from several, or compared."""
+"""`zoo report`: the page of one study, of several together, or of a difference."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from . import _options, _terminal
 @click.command(name="report")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--diff", is_flag=True, help="What changed from the first study to the second."
+    "--diff", is_flag=True, help="Show what changed from the first study to the second."
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="The page.  [report.html of the one study, or else in this folder]",
+    help="Where to write the page.  [report.html in the study's folder; of several"
+    " studies, in this folder]",
 )
 @_options.as_json
 def command(
     paths: tuple[Path, ...], diff: bool, out: Path | None, as_json: bool
 ) -> None:
-    """Make the report of studies: folders of `zoo compare`, or their results.jsonl.
+    """Write the HTML report of one study, or of several.
 
-    Several are shown side by side, as those of several machines are; with --diff, two
-    are held against each other.
+    PATHS are folders that `zoo compare` wrote, or their results.jsonl. Several studies,
+    such as those of several machines, are shown side by side; --diff compares two.
     """
     if diff and len(paths) != 2:
         raise click.UsageError(f"--diff takes two studies; got {len(paths)}.")
@@ -43,12 +44,12 @@ def command(
         for note in notes:
             click.echo(f"zoo: {note}", err=True)
     names = [study.label for study in studies]
-    for i, study in enumerate(studies):  # two may have one name
+    for i, study in enumerate(studies):  # two may have the same name
         if names.count(study.label) > 1:
             studies[i] = study._replace(label=f"{study.label} ({paths[i]})")
     if out is None:
-        one = paths[0] if paths[0].is_dir() else paths[0].parent
-        out = one / "report.html" if len(paths) == 1 else Path("report.html")
+        folder = paths[0] if paths[0].is_dir() else paths[0].parent
+        out = folder / "report.html" if len(paths) == 1 else Path("report.html")
     text = page.render_diff(*studies) if diff else page.render(studies)
     write_text(out, text)
     if as_json:

@@ -16,23 +16,23 @@ from . import _options, _terminal
 if TYPE_CHECKING:
     from rich.text import Text
 
-NARROWEST = 44  # columns of code that are still worth reading side by side
+NARROWEST = 44  # columns of a twin; in less the twins are not side by side
 THEME = "ansi_dark"  # the terminal's own sixteen colours
 
 
 @click.command(name="show")
 @click.argument("name")
 @_options.backends
-@click.option("--whole", is_flag=True, help="The whole file, imports and all.")
-@click.option("--layers", is_flag=True, help="Also what is taken from _layers.py.")
+@click.option("--whole", is_flag=True, help="Show the whole file.")
+@click.option("--layers", is_flag=True, help="Also show what _layers.py provides.")
 @_options.as_json
 def command(
     name: str, backends: list[str], whole: bool, layers: bool, as_json: bool
 ) -> None:
-    """Show the twins of a preset: the class of the model and the blocks it uses.
+    """Show the source of a preset's twins side by side.
 
-    Side by side where the terminal is wide enough, equal steps on equal lines;
-    otherwise, and in a pipe, one after the other.
+    Shown are the model's class and the blocks that it uses. Equal steps are on equal
+    lines. In a narrow terminal or a pipe the twins follow one another.
     """
     config = preset(name)
     cuts: dict[str, Cut] = {}
@@ -44,11 +44,11 @@ def command(
                 f"cannot read {error.filename}: {error.strerror}."
             ) from None
     if as_json:
-        found = {
+        twins = {
             backend: {"file": str(c.path), "line": c.line, "source": c.code}
             for backend, c in cuts.items()
         }
-        click.echo(json.dumps({"name": name, "twins": found}, indent=2))
+        click.echo(json.dumps({"name": name, "twins": twins}, indent=2))
         return
     console = _terminal.stdout()
     if not console.is_terminal:
@@ -81,8 +81,8 @@ def _side_by_side(cuts: dict[str, Cut], width: int) -> object:
     for row in align([c.parts for c in cuts.values()]):
         cells = []
         for part, lines in zip(row, codes):
-            shown = lines[part.start : part.stop] if part else []
-            wrapped = [piece for line in shown for piece in _wrap(line, width)]
+            own = lines[part.start : part.stop] if part else []
+            wrapped = [piece for line in own for piece in _wrap(line, width)]
             cells.append(Text("\n").join(wrapped))
         table.add_row(*cells)
     return table
@@ -100,7 +100,7 @@ def _highlighted(code: str, width: int | None) -> list[Text]:
 
 
 def _wrap(line: Text, width: int) -> list[Text]:
-    """Break a long line at spaces; what follows is indented by four more."""
+    """Break a long line at spaces; indent the rest by four more columns."""
     pieces = []
     plain = line.plain
     indent = min(len(plain) - len(plain.lstrip()) + 4, width // 2)

@@ -23,52 +23,62 @@ if TYPE_CHECKING:
     from ..backend import Model
     from ..training.history import History, Run
 
-# What may stand beside --resume: it changes how the run is carried on, not the run.
+# Options that --resume allows: they change how the run is carried out, not the run.
 _BESIDE = (
     "resume", "data_path", "backend", "device", "checkpoint_every", "keep",
     "compile", "tensorboard", "as_json",
 )  # fmt: skip
 
+_run_options = _options.add(
+    click.option(
+        "--out",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="FOLDER",
+        help="Folder for the run.",
+    ),
+    click.option(
+        "--resume",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="RUN",
+        help="Continue the run in this folder, in any backend.",
+    ),
+    click.option(
+        "--init-from",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Start from the weights of a saved model, or of a run's best checkpoint;"
+        " those of another shape, such as the head's, start anew.",
+    ),
+    click.option(
+        "--checkpoint-every",
+        type=click.IntRange(min=1),
+        metavar="STEPS",
+        help="Steps between checkpoints; by default one at each evaluation.",
+    ),
+    click.option(
+        "--keep",
+        type=click.IntRange(min=1),
+        default=3,
+        show_default=True,
+        help="Number of last checkpoints to keep, beside the best.",
+    ),
+    click.option("--overwrite", is_flag=True, help="Remove another run in FOLDER."),
+    click.option(
+        "--compile", is_flag=True, help="Use torch.compile, or XLA with Keras."
+    ),
+    click.option(
+        "--tensorboard",
+        is_flag=True,
+        help="Write TensorBoard event files to FOLDER/tensorboard.",
+    ),
+    _options.as_json,
+)
+
 
 @click.command(name="train", cls=_recipe.RecipeCommand)
 @click.argument("name", required=False)
 @_model.preset_options
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="FOLDER",
-    help="Of the run.",
-)
-@click.option(
-    "--resume",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="RUN",
-    help="Go on with the run in this folder; --backend may be another.",
-)
-@click.option(
-    "--init-from",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Begin with the weights of a saved model, or of a run's best checkpoint;"
-    " those of another shape, such as the head's, start anew.",
-)
-@click.option(
-    "--checkpoint-every",
-    type=click.IntRange(min=1),
-    metavar="STEPS",
-    help="From one checkpoint to the next; else at each evaluation.",
-)
-@click.option(
-    "--keep",
-    type=click.IntRange(min=1),
-    default=3,
-    show_default=True,
-    help="Of the last checkpoints, beside the best.",
-)
-@click.option("--overwrite", is_flag=True, help="Remove another run in FOLDER.")
-@click.option("--compile", is_flag=True, help="torch.compile, or XLA in Keras.")
-@click.option("--tensorboard", is_flag=True, help="Event files in FOLDER/tensorboard.")
-@_options.as_json
+@_run_options
 @_recipe.options()
 @click.pass_context
 def command(
@@ -92,57 +102,42 @@ def command(
     changes: Sequence[str],
     **flags: Any,
 ) -> None:
-    """Train a preset, and leave a run in a folder.
+    """Train a preset and keep the run in a folder.
 
-    Data fit themselves to the model, and the model's classes and channels to the data.
-    The seed is that of the weights, too. Exit code 130 after Ctrl-C: the step in
-    progress is finished and a checkpoint written.
+    The data are fitted to the model, and its classes and channels to the data. --seed
+    is also the seed of the weights. Ctrl-C finishes the current step, writes a
+    checkpoint and ends with exit code 130.
     """
     if resume is not None:
-        _alone(ctx)
+        _check_beside_resume(ctx)
         folder, trained = resume, _model.open_run(resume, backend, device)
-        model, recipe, dataset = (
-            trained.model,
-            trained.recipe,
-            trained.dataset(data_path),
-        )
-    elif name is None:
-        raise click.UsageError("Give the preset to train, or --resume RUN.")
-    elif out is None:
-        raise click.UsageError(
-            "Give --out FOLDER: without it nothing of the run would be left."
-        )
+        model, recipe = trained.model, trained.recipe
+        dataset = trained.dataset(data_path)
     else:
-        folder, recipe = out, _recipe.resolve(recipe_file, flags)
-        _free(out, overwrite)
+        name, folder = _check_new(name, out)
+        recipe = _recipe.resolve(recipe_file, flags)
+        _check_free(folder, overwrite)
         start = _model.resolve(name, small, changes, data, init_from)
         model, dataset = _model.build(start, recipe, backend, device, data_path)
     from ..training.fit import fit
 
-    watch, events = _Watch(), folder / "tensorboard"
-    shown = ProgressBar() if sys.stderr.isatty() else _Lines()
-    callbacks: list[Callback] = [watch, shown]
-    if tensorboard:
-        callbacks.append(TensorBoard(events))
-    if overwrite and (folder / "run.json").exists():  # the rest `fit` removes
-        shutil.rmtree(events, ignore_errors=True)
-    history = fit(
-        model,
-        dataset,
-        recipe,
-        callbacks=callbacks,
-        out=folder,
-        checkpoint_every=checkpoint_every,
-        keep=keep,
-        resume=resume is not None,
-        overwrite=overwrite,
-        compile=compile,
-    )
-    _tell(ctx, model, history, folder, watch, as_json)
+    watch, callbacks = _callbacks(folder, tensorboard, overwrite)
+    options: dict[str, Any] = {
+        "checkpoint_every": checkpoint_every,
+        "keep": keep,
+        "resume": resume is not None,
+        "overwrite": overwrite,
+        "compile": compile,
+    }
+    history = fit(model, dataset, recipe, callbacks=callbacks, out=folder, **options)
+    (_print_json if as_json else _print)(model, history, folder, watch)
+    if history.stopped == watch.reason:
+        click.echo(f"zoo: continue with: zoo train --resume {folder}", err=True)
+        ctx.exit(INTERRUPTED)
 
 
-def _alone(ctx: click.Context) -> None:
-    """Refuse what belongs to the run that --resume goes on with."""
+def _check_beside_resume(ctx: click.Context) -> None:
+    """Refuse options that would change the run that --resume continues."""
     surplus = [
         option.opts[0] if isinstance(option, click.Option) else "NAME"
         for option in ctx.command.params
@@ -151,36 +146,62 @@ def _alone(ctx: click.Context) -> None:
     ]
     if surplus:
         raise click.UsageError(
-            f"--resume goes on with a run as it is: leave out {', '.join(surplus)}."
+            f"--resume continues a run as it is: leave out {', '.join(surplus)}."
         )
 
 
-def _free(out: Path, overwrite: bool) -> None:
+def _check_new(name: str | None, out: Path | None) -> tuple[str, Path]:
+    """Return the preset and the folder of a new run, or raise the usage error."""
+    if name is None:
+        raise click.UsageError("Give the preset to train, or --resume RUN.")
+    if out is None:
+        raise click.UsageError(
+            "Give --out FOLDER: without it nothing of the run would be kept."
+        )
+    return name, out
+
+
+def _check_free(out: Path, overwrite: bool) -> None:
     """Refuse a run's folder before anything slow begins; `fit` checks it again."""
     if (out / "run.json").exists() and not overwrite:
         raise FileError(
-            f"{out} holds a run: go on with --resume {out}, choose another folder, or"
-            " add --overwrite."
+            f"{out} holds a run: continue it with --resume {out}, choose another"
+            " folder, or add --overwrite."
         )
 
 
+def _callbacks(
+    folder: Path, tensorboard: bool, overwrite: bool
+) -> tuple[_Watch, list[Callback]]:
+    """Return the callback for Ctrl-C, and all callbacks."""
+    events = folder / "tensorboard"
+    watch = _Watch()
+    progress = ProgressBar() if sys.stderr.isatty() else _Lines()
+    callbacks: list[Callback] = [watch, progress]
+    if tensorboard:
+        callbacks.append(TensorBoard(events))
+    if overwrite and (folder / "run.json").exists():  # `fit` removes the other files
+        shutil.rmtree(events, ignore_errors=True)
+    return watch, callbacks
+
+
 class _Lines(Callback):
-    """Tells each evaluation in a line on stderr."""
+    """Prints each evaluation as a line on stderr."""
 
     def evaluated(self, run: Run, row: Row) -> None:
-        place = f"step {row['step']}/{run.steps}, epoch {row['epoch']}"
-        click.echo(f"{place}: {row['split']} {_model.metrics(row)}", err=True)
+        position = f"step {row['step']}/{run.steps}, epoch {row['epoch']}"
+        click.echo(f"{position}: {row['split']} {_model.metrics(row)}", err=True)
 
 
 class _Watch(Callback):
-    """Ends a run at Ctrl-C after the step in progress; at a second one, at once."""
+    """Ends a run at Ctrl-C after the current step; at a second Ctrl-C, at once."""
 
     reason = "interrupted"
     run: Run | None = None
 
     def begin(self, run: Run) -> None:
         self.run, self.first = run, run.step
-        if run.history.stopped == self.reason:  # then; now it goes on
+        if run.history.stopped == self.reason:  # last time; now it continues
             run.history.stopped = None
         self._before = signal.signal(signal.SIGINT, self._stop)
 
@@ -193,56 +214,56 @@ class _Watch(Callback):
         signal.signal(signal.SIGINT, self._before)
 
 
-def _tell(
-    ctx: click.Context,
-    model: Model,
-    history: History,
-    folder: Path,
-    watch: _Watch,
-    as_json: bool,
-) -> None:
-    assert watch.run is not None
+def _print_json(model: Model, history: History, folder: Path, watch: _Watch) -> None:
     run = watch.run
-    trained = [row for row in history.rows if row["split"] == "train"]
-    last = trained[-1]["loss"] if trained else None
-    test = history.evaluations[-1] if history.evaluations else None
-    backend = backend_of(model)
-    if as_json:
-        told = {
-            "folder": str(folder),
-            "model": type(model).__name__,
-            "backend": backend,
-            "data": run.data.name,
-            "steps": run.step,
-            "of": run.steps,
-            "loss": last,
-            "test": test and plain(test),
-            "best": history.best,
-            "seconds": history.seconds,
-            "stopped": history.stopped,
-            "checkpoint": str(run.last_checkpoint),
-        }
-        click.echo(json.dumps(told, indent=2))
+    assert run is not None
+    loss, test = _last_rows(history)
+    summary = {
+        "folder": str(folder),
+        "model": type(model).__name__,
+        "backend": backend_of(model),
+        "data": run.data.name,
+        "steps": run.step,
+        "of": run.steps,
+        "loss": loss,
+        "test": test and plain(test),
+        "best": history.best,
+        "seconds": history.seconds,
+        "stopped": history.stopped,
+        "checkpoint": str(run.last_checkpoint),
+    }
+    click.echo(json.dumps(summary, indent=2))
+
+
+def _print(model: Model, history: History, folder: Path, watch: _Watch) -> None:
+    run = watch.run
+    assert run is not None
+    loss, test = _last_rows(history)
+    click.echo(
+        f"{type(model).__name__} on {run.data.name} in {TITLES[backend_of(model)]}:"
+        f" step {run.step} of {run.steps}, {history.seconds:.1f} s in training steps"
+    )
+    if loss is not None:
+        click.echo(f"  train       loss {loss:.4g}")
+    if test is not None:
+        click.echo(f"  test        {_model.metrics(test)}")
+    if history.best is not None:
+        best = history.best
+        value = f"{best['monitor']} {best['value']:.4g} at step {best['step']}"
+        click.echo(f"  best        {value}")
+    click.echo(f"  checkpoint  {run.last_checkpoint}")
+    if run.step == watch.first:
+        click.echo("nothing was left to train")
+    if history.stopped:
+        click.echo(f"stopped: {history.stopped}")
     else:
-        click.echo(
-            f"{type(model).__name__} on {run.data.name} in {TITLES[backend]}: step"
-            f" {run.step} of {run.steps}, {history.seconds:.1f} s in training steps"
-        )
-        if last is not None:
-            click.echo(f"  train       loss {last:.4g}")
-        if test is not None:
-            click.echo(f"  test        {_model.metrics(test)}")
-        if history.best is not None:
-            best = history.best
-            value = f"{best['monitor']} {best['value']:.4g} at step {best['step']}"
-            click.echo(f"  best        {value}")
-        click.echo(f"  checkpoint  {run.last_checkpoint}")
-        if run.step == watch.first:
-            click.echo("nothing was left to train")
-        if history.stopped:
-            click.echo(f"stopped: {history.stopped}")
-        else:
-            click.echo(f"next: zoo evaluate {folder} --best")
-    if history.stopped == watch.reason:
-        click.echo(f"zoo: to go on: zoo train --resume {folder}", err=True)
-        ctx.exit(INTERRUPTED)
+        click.echo(f"next: zoo evaluate {folder} --best")
+
+
+def _last_rows(history: History) -> tuple[float | None, Row | None]:
+    """Return the last training loss and the last evaluation, if there are any."""
+    trained = [row for row in history.rows if row["split"] == "train"]
+    return (
+        trained[-1]["loss"] if trained else None,
+        history.evaluations[-1] if history.evaluations else None,
+    )

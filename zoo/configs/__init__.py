@@ -1,1 +1,1 @@
-"""What defines each architecture, and nothing about a framework. Stdlib only."""
+"""The definition of each architecture, without any framework. Standard library only."""

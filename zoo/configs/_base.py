@@ -1,8 +1,8 @@
 """The base of every config: validation, overrides, JSON, inputs and initial weights.
 
-A config says what a model *is*. Four things follow from it without a framework:
-which inputs the model takes (`inputs`), which loss it is trained with (`loss`), how
-each of its weights starts (`init_rules`), and how much arithmetic it is (`work`).
+A config defines an architecture. Without a framework it gives the model's inputs
+(`inputs`), its loss (`loss`), the initial values of its weights (`init_rules`) and its
+multiply-adds (`work`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def config_class(model_class: type) -> type[Config]:
 
 
 class Input(NamedTuple):
-    """One input of a model, as the public NumPy side sees it (channels last)."""
+    """One input of a model, as a public NumPy array (channels last)."""
 
     name: str
     shape: tuple[int, ...]  # without the batch axis
@@ -43,19 +43,19 @@ class Input(NamedTuple):
 
     @property
     def dtype(self) -> str:
-        """NumPy dtype: float32, int32 for tokens and lengths, bool for masks."""
+        """NumPy dtype: int32 for tokens and lengths, bool for masks, else float32."""
         return {"token": "int32", "length": "int32", "mask": "bool"}.get(
             self.kind, "float32"
         )
 
 
 class Init(NamedTuple):
-    """How one weight starts: a scheme, with its number where it has one.
+    """The initial values of one weight: a scheme, and its number if it has one.
 
     Schemes: `he`, `xavier`, `lecun`, `torch` (uniform in ±1/sqrt(fan_in)), `std`
-    (uniform with standard deviation `value`), `constant`, `lstm_bias` (zero, but
-    one for the forget gate). `layout` is "oi" (output axis first, as Linear and Conv)
-    or "io" (input axis first, as transposed convolutions and GPT-2's Conv1D).
+    (uniform with standard deviation `value`), `constant`, `zeros`, `lstm_bias` (one for
+    the forget gate, else zero). `layout` is "oi" (output axis first, as in Linear and
+    Conv) or "io" (input axis first, as in transposed convolutions and GPT-2's Conv1D).
     """
 
     scheme: str
@@ -63,7 +63,7 @@ class Init(NamedTuple):
     layout: Literal["oi", "io"] = "oi"
 
 
-# For activations that keep the variance of a ReLU, of a tanh, of a SELU.
+# Activation -> scheme that keeps the variance from layer to layer; others have "he".
 _SCHEME_OF = {
     "sigmoid": "xavier",
     "tanh": "xavier",
@@ -86,14 +86,14 @@ class Config(Validated):
 
     initializer: str = field(default="auto")
 
-    # Field -> values that random configs are drawn from (around `small()`), by proofs.
+    # Field -> values of the random configs (near `small()`) that tests draw.
     variants: ClassVar[dict[str, tuple[Any, ...]]] = {}
-    # State names that files of the best-known public checkpoints carry and no model
-    # of ours has: masks, auxiliary heads. Patterns as in fnmatch.
+    # Names in public checkpoints' files that our models do not have, such as masks and
+    # auxiliary heads. Patterns as in fnmatch.
     ignored: ClassVar[tuple[str, ...]] = ()
-    # Alias in a file -> our name; accepted when bit-equal.
+    # Alias in a file -> our name; accepted if the two arrays are bit-equal.
     tied: ClassVar[dict[str, str]] = {}
-    # Prefixes that public files may put before every name.
+    # Prefixes that all names in a public file may have.
     prefixes: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
@@ -105,11 +105,11 @@ class Config(Validated):
         self.validate()
 
     def validate(self) -> None:
-        """Raise ConfigError, in one line, for values no model can have."""
+        """Raise ConfigError, in one line, for values that no model can have."""
 
     @property
     def loss(self) -> str:
-        """Loss that the model's logits are meant for: one of LOSSES."""
+        """The loss that the model is trained with by default: one of LOSSES."""
         return "cross_entropy"
 
     def inputs(self) -> tuple[Input, ...]:
@@ -117,33 +117,33 @@ class Config(Validated):
         raise NotImplementedError
 
     def check_size(self, height: int | None, width: int | None) -> None:
-        """Raise InputError for an image no such model takes; None is not known yet."""
+        """Raise InputError for a size that the model cannot take; None is unknown."""
 
     def check_length(self, length: int | None) -> None:
-        """Raise InputError for a sequence too long; None is not known yet."""
+        """Raise InputError for a sequence that is too long; None is unknown."""
 
     @property
     def scheme(self) -> str:
-        """Initial scheme of weight matrices: the `initializer`, or what fits."""
+        """Initial scheme of weight matrices: `initializer`, or the activation's."""
         if self.initializer != "auto":
             return self.initializer
         return _SCHEME_OF.get(getattr(self, "activation", "relu"), "he")
 
     def init_rules(self) -> tuple[tuple[str, Init], ...]:
-        """Return (name pattern, Init) pairs for weights whose shape tells too little.
+        """Return (name pattern, Init) pairs for weights with a scheme of their own.
 
-        The first match wins; then come the general rules in `zoo.spec.initializers`.
+        The first match counts. Without one, the rules of `zoo.spec.initializers` apply.
         """
         return ()
 
     def work(self) -> tuple[Work, ...]:
-        """Return each layer's arithmetic for one example input; () for not counted."""
+        """Return each layer's arithmetic for one example; () if it is not counted."""
         return ()
 
     def small(self) -> Self:
-        """Return the same architecture made cheap: narrow, shallow, small inputs.
+        """Return a cheap form of the architecture: narrow, shallow, small inputs.
 
-        Proofs that walk every preset use it; every kind of block must stay.
+        Tests of every preset use it, so it must keep every kind of block.
         """
         return self
 
@@ -163,6 +163,6 @@ class Config(Validated):
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Return the config that `to_dict` came from."""
+        """Return the config whose `to_dict` these values are."""
         cls.check_names(values)
         return cls(**values)

@@ -1,6 +1,6 @@
-"""What the frozen dataclasses share, a Config and a Recipe: checks and overrides.
+"""Checks and overrides that the frozen dataclasses Config and Recipe share.
 
-Each check names the field, what was wanted, and what came.
+Each error names the field, the values it may have, and the value it got.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ class Validated:
     """Base of a frozen dataclass whose `__post_init__` calls these checks."""
 
     def override(self, **changes: Any) -> Self:
-        """Return a copy with some fields changed; an unknown name gets a hint."""
+        """Return a copy with some fields changed.
+
+        Raises ConfigError for an unknown name, with a hint at the nearest one.
+        """
         self.check_names(changes)
         return replace(self, **changes)  # type: ignore[type-var]
 
     @classmethod
     def check_names(cls, names: Collection[str]) -> None:
-        """Raise ConfigError for a name that is no field."""
+        """Raise ConfigError for a name that is not a field."""
         known = [f.name for f in fields(cls)]  # type: ignore[arg-type]
         for name in names:
             if name not in known:

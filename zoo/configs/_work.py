@@ -1,4 +1,4 @@
-"""How much arithmetic a layer is: the multiply-adds of each kind, by formula."""
+"""The multiply-adds of each kind of layer, by formula."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 
 
 class Work(NamedTuple):
-    """The arithmetic of one layer for one example: what a matrix multiply could do.
+    """The arithmetic of one layer for one example: its matrix multiplications.
 
-    Norms, activations, poolings and embeddings cost nothing here: less than 1 % of a
-    network, and bound by memory, not by arithmetic.
+    Norms, activations, poolings and embeddings are not counted: they are less than 1 %
+    of a network's arithmetic, and limited by memory.
     """
 
-    name: str  # of the layer, as the state's names begin
+    name: str  # of the layer: the first part of its names in the state
     macs: int  # multiply-adds of the forward pass
-    input_gradient: bool = True  # in training; the network's own input needs none
+    input_gradient: bool = True  # needed in training; not for the network's own input
 
 
 def linear_work(
@@ -35,9 +35,8 @@ def conv_work(
 ) -> Work:
     """Return a convolution's work: every weight once for each position of the output.
 
-    Products with the zeros of the padding count: this is the dense matrix multiply,
-    as it is published. A transposed convolution spreads each position of its *input*
-    over the kernel: give it those positions.
+    Products with the zeros of the padding are counted, as in published numbers. For a
+    transposed convolution, give the positions of its *input*.
     """
     return Work(name, kernel**2 * c_in * c_out * positions, not first)
 
@@ -52,9 +51,9 @@ def attention_work(
 ) -> tuple[Work, ...]:
     """Return self-attention's work, with its two projections.
 
-    Between them are the two products without weights, queries · keys and weights ·
-    values: each (T, T) times the width. All T x T are counted, under a causal mask
-    too: dense kernels compute them, and one that skips half is ahead of the count.
+    Between them are two products without weights, queries · keys and attention weights
+    · values, of T x T x width each. All T x T are counted under a causal mask too, as
+    dense kernels compute them all.
     """
     into, back = projections
     return (
@@ -72,13 +71,13 @@ def blocks_work(
     projections: tuple[str, str] = ("in_proj", "out_proj"),
 ) -> list[Work]:
     """Return the work of `config.layers` blocks: attention and two linear layers."""
-    found: list[Work] = []
+    works: list[Work] = []
     for block in map(pattern.format, range(config.layers)):
         attention, up, down = (f"{block}.{name}" for name in names)
-        found += attention_work(attention, config.d_model, length, projections)
-        found.append(linear_work(up, config.d_model, config.d_ff, length))
-        found.append(linear_work(down, config.d_ff, config.d_model, length))
-    return found
+        works += attention_work(attention, config.d_model, length, projections)
+        works.append(linear_work(up, config.d_model, config.d_ff, length))
+        works.append(linear_work(down, config.d_ff, config.d_model, length))
+    return works
 
 
 def recurrent_work(
@@ -86,8 +85,8 @@ def recurrent_work(
 ) -> tuple[Work, Work]:
     """Return one direction's work: gates x (in + hidden) x hidden for each step.
 
-    It comes in two parts, for of raw features only the part of the input needs no
-    gradient. `layer` is as in the state's names, "l0_reverse".
+    Two parts, because with raw features only the first part needs no gradient of its
+    input. `layer` is as in the state's names, such as "l0_reverse".
     """
     return (
         Work(f"rnn.weight_ih_{layer}", gates * c_in * hidden * steps, not first),

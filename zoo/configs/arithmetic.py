@@ -1,8 +1,8 @@
-"""How much arithmetic a model is: multiply-adds, counted from its config.
+"""The multiply-adds of a model, counted from its config.
 
-Set against the machine's own matrix-multiply peak, they say how much of a step's time
-is the machine's and how much the framework's. The formulas stand in
-`zoo.configs._work`; each config says which layers it has (`Config.work`).
+Divided by the machine's peak rate of matrix multiplication, they give the least time of
+a step; the rest of a measured time is overhead. The formulas are in
+`zoo.configs._work`, the layers of each architecture in its `Config.work`.
 """
 
 from __future__ import annotations
@@ -27,12 +27,11 @@ class Macs(NamedTuple):
 def multiply_adds(config: Config) -> Macs | None:
     """Return a config's multiply-adds; None where its class does not count them.
 
-    A training step is the forward pass, as much again for the gradients of the
-    weights, and once more for those of each layer's input, which the layers that see
-    the network's own input do without. Attention's products have two inputs for
-    weights, and cost three times the forward pass as well. What a kernel computes
-    twice to save memory, as fused attention does, is not counted: it is no use to
-    anybody.
+    A training step costs the forward pass, as much again for the gradients of the
+    weights, and once more for those of each layer's input, except for layers on the
+    network's own input. Attention's products have two inputs instead of weights, and
+    also cost three times the forward pass. Arithmetic that a kernel repeats to save
+    memory, as fused attention does, is not counted.
     """
     layers = config.work()
     if not layers:

@@ -14,29 +14,29 @@ from ..errors import InputError
 from ._base import IMAGE_ACTIVATIONS, Config, Init, Input
 from ._work import Work, attention_work, blocks_work, conv_work, linear_work
 
-TOKEN_NORMS = ("none", "layer", "rms")  # the norms that see one token at a time
+TOKEN_NORMS = ("none", "layer", "rms")  # norms of one token at a time
 
 
 class _AttentionConfig(Config):
-    """What the family shares: Xavier (Glorot and Bengio 2010) as its scheme."""
+    """Base of the family, whose scheme is Xavier (Glorot and Bengio 2010)."""
 
     @property
     def scheme(self) -> str:
         return "xavier" if self.initializer == "auto" else self.initializer
 
     def _std(self, value: float) -> Init:
-        """Return a standard deviation, unless an `initializer` was asked for."""
+        """Return a standard deviation, or the `initializer` if one was given."""
         if self.initializer == "auto":
             return Init("std", value)
         return Init(self.initializer)
 
     def check_length(self, length: int | None) -> None:
-        """Raise InputError for more tokens than positions; None is not known yet."""
+        """Raise InputError for more tokens than positions; None is unknown."""
         context = getattr(self, "context", math.inf)
         if (length or 0) > context:
             raise InputError(
-                f"sequence of {length} tokens is longer than context={context}."
-                f" Cut it, or build with a larger context."
+                f"a sequence of {length} tokens is longer than context={context}."
+                " Cut it, or build the model with a larger context."
             )
 
 
@@ -46,8 +46,8 @@ class SelfAttentionNetConfig(_AttentionConfig):
 
     Args:
         d_model: width of the features.
-        heads: they share the width: each has d_model / heads of it.
-        causal: each position sees itself and what came before.
+        heads: attention heads; each has d_model / heads of the width.
+        causal: attend only to the position itself and those before it.
         dropout: on the attention weights, in training.
         length: positions of the example inputs; any length works.
     """
@@ -161,7 +161,7 @@ class TransformerEncoderConfig(_AttentionConfig):
         )
 
     def init_rules(self) -> tuple[tuple[str, Init], ...]:
-        # Times sqrt(d_model), embeddings are as large as the sinusoids.
+        # Multiplied by sqrt(d_model), embeddings are as large as the sinusoids.
         sinusoidal = self.positions == "sinusoidal"
         return (
             ("embedding.weight", self._std(self.d_model**-0.5 if sinusoidal else 0.02)),
@@ -189,7 +189,7 @@ class TransformerEncoderConfig(_AttentionConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class GPTConfig(_AttentionConfig):
-    """Everything that defines a causal language model in the manner of GPT-2.
+    """Everything that defines a causal language model like GPT-2.
 
     The head is tied: logits are products with the token embeddings.
 
@@ -223,7 +223,7 @@ class GPTConfig(_AttentionConfig):
         "activation": IMAGE_ACTIVATIONS,
         "length": (2, 9),
     }
-    # The public file holds each block's causal mask, and HF's class a tied head.
+    # The public file has each block's causal mask, and HF's class a tied head.
     ignored: ClassVar[tuple[str, ...]] = ("h.*.attn.bias", "h.*.attn.masked_bias")
     tied: ClassVar[dict[str, str]] = {"lm_head.weight": "wte.weight"}
     prefixes: ClassVar[tuple[str, ...]] = ("transformer.",)
@@ -242,7 +242,7 @@ class GPTConfig(_AttentionConfig):
         return (Input("tokens", (self.length,), "token", self.vocabulary),)
 
     def init_rules(self) -> tuple[tuple[str, Init], ...]:
-        # Branches start smaller, the more of them there are to sum.
+        # The more branches are summed, the smaller each starts.
         branch = self._std(0.02 / math.sqrt(2 * self.layers))
         return (
             ("wte.weight", self._std(0.02)),
@@ -327,7 +327,7 @@ class ViTConfig(_AttentionConfig):
         return (Input("image", (self.image_size, self.image_size, self.in_channels)),)
 
     def check_size(self, height: int | None, width: int | None) -> None:
-        """Raise InputError unless the image has `image_size`; None is not known yet."""
+        """Raise InputError unless the image has `image_size`; None is unknown."""
         size = self.image_size
         if (height or size, width or size) != (size, size):
             raise InputError(

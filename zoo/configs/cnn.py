@@ -78,14 +78,14 @@ class CNNConfig(Config):
         self._flag("global_pool")
         self._fraction("dropout")
         if self.padded and self.kernel % 2 == 0:
-            raise self._fail("kernel", "odd where padding is to keep the size")
+            raise self._fail("kernel", "odd, so that padded blocks keep the size")
         if self.norm == "group" and any(w % self.groups for w in self.widths):
             raise self._fail("widths", f"divisible by groups={self.groups}")
         if self.shrunk(self.image_size) < 1:
             raise self._fail("image_size", "large enough for all blocks")
 
     def shrunk(self, size: int) -> int:
-        """Return what the blocks leave of a height or width."""
+        """Return the height or width after all blocks, from that of the image."""
         for i in range(len(self.widths)):
             size -= 0 if i < self.padded else self.kernel - 1
             size //= 2 if i < self.pools else 1
@@ -93,7 +93,7 @@ class CNNConfig(Config):
 
     @property
     def features(self) -> int:
-        """Width of what the first linear layer takes."""
+        """Input width of the first linear layer."""
         grid = 1 if self.global_pool else self.shrunk(self.image_size)
         return self.widths[-1] * grid**2
 
@@ -105,7 +105,7 @@ class CNNConfig(Config):
         return (Input("image", (self.image_size, self.image_size, self.in_channels)),)
 
     def check_size(self, height: int | None, width: int | None) -> None:
-        """Raise InputError for a size the linear layers cannot take; None: unknown."""
+        """Raise InputError for a size that does not fit; None is unknown."""
         size = self.image_size
         height, width = height or size, width or size
         if not self.global_pool and (height, width) != (size, size):
@@ -115,21 +115,21 @@ class CNNConfig(Config):
             )
         if self.shrunk(min(height, width)) < 1:
             raise InputError(
-                f"this network's poolings leave nothing of an image of"
-                f" {height}x{width}; use larger ones."
+                f"images of {height}x{width} are too small for this network's"
+                " poolings; use larger ones."
             )
 
     def work(self) -> tuple[Work, ...]:
-        found, size = [], self.image_size
+        works, size = [], self.image_size
         for i, (a, b) in enumerate(pairwise((self.in_channels, *self.widths))):
             size -= 0 if i < self.padded else self.kernel - 1
             name = f"convs.{i}"
-            found.append(conv_work(name, a, b, self.kernel, size**2, first=i == 0))
+            works.append(conv_work(name, a, b, self.kernel, size**2, first=i == 0))
             size //= 2 if i < self.pools else 1
         widths = (self.features, *self.hidden, self.num_classes)
         names = [f"linears.{i}" for i in range(len(self.hidden))] + ["head"]
         linears = (linear_work(n, a, b) for n, (a, b) in zip(names, pairwise(widths)))
-        return (*found, *linears)
+        return (*works, *linears)
 
     def small(self) -> CNNConfig:
         size = 2
@@ -153,7 +153,7 @@ class VGGConfig(Config):
         depths: 3x3 convolutions of each stage; every stage ends in a 2x2 max-pool.
         widths: channels of each stage.
         norm, groups: the norm after every convolution, the group norm's groups.
-        grid: height and width that average pooling brings the features to.
+        grid: height and width of the features after average pooling.
         hidden: widths of the hidden linear layers.
         dropout: after each hidden linear layer, in training.
         in_channels, num_classes: channels of the image, logits.
@@ -209,7 +209,7 @@ class VGGConfig(Config):
         return (Input("image", (self.image_size, self.image_size, self.in_channels)),)
 
     def check_size(self, height: int | None, width: int | None) -> None:
-        """Raise InputError for an image that pooling leaves nothing of."""
+        """Raise InputError for an image that is too small; None is unknown."""
         least = self.least_size
         if (height or least) < least or (width or least) < least:
             raise InputError(
@@ -218,22 +218,22 @@ class VGGConfig(Config):
             )
 
     def work(self) -> tuple[Work, ...]:
-        found, c, size, slot = [], self.in_channels, self.image_size, 0
+        works, c, size, slot = [], self.in_channels, self.image_size, 0
         for depth, width in zip(self.depths, self.widths):
             for _ in range(depth):
                 name = f"features.{slot}"
-                found.append(conv_work(name, c, width, 3, size**2, first=slot == 0))
+                works.append(conv_work(name, c, width, 3, size**2, first=slot == 0))
                 slot += 2 if self.norm == "none" else 3  # convolution, norm, ReLU
                 c = width
             slot, size = slot + 1, size // 2  # the pool
         widths = (c * self.grid**2, *self.hidden, self.num_classes)
         for i, (a, b) in enumerate(pairwise(widths)):  # linear, ReLU, dropout
-            found.append(linear_work(f"classifier.{3 * i}", a, b))
-        return tuple(found)
+            works.append(linear_work(f"classifier.{3 * i}", a, b))
+        return tuple(works)
 
     def small(self) -> VGGConfig:
-        # 75 -> 37 -> 18 -> 9 -> 4 -> 2: odd sizes at the pools, and a 2x2 grid, which
-        # the average pooling has to spread over 7x7.
+        # 75 -> 37 -> 18 -> 9 -> 4 -> 2: odd sizes at the max-pools, and a 2x2 grid,
+        # which average pooling must spread over 7x7.
         stages = range(len(self.widths))
         return self.override(
             depths=tuple(min(depth, 2) for depth in self.depths),
@@ -245,12 +245,12 @@ class VGGConfig(Config):
         )
 
 
-# ImageNet's mean and deviation undone, then [0, 1] brought to [-1, 1], per channel.
+# Undoes ImageNet's mean and deviation, then maps [0, 1] to [-1, 1], per channel.
 IMAGENET_SCALE = (0.458, 0.448, 0.45)
 IMAGENET_SHIFT = (-0.03, -0.088, -0.188)
 
-# Table 1 of the paper, in this order: channels in; of the 1x1 branch; of the 3x3 branch
-# (reduced, out); of the 5x5 branch (reduced, out); of the pooling branch.
+# Table 1 of the paper. Channels: in, 1x1 branch, 3x3 branch (reduced, out), 5x5 branch
+# (reduced, out), pooling branch.
 _INCEPTION = {
     "3a": (192, 64, 96, 128, 16, 32, 32),
     "3b": (256, 128, 128, 192, 32, 96, 64),
@@ -272,9 +272,8 @@ class GoogLeNetConfig(Config):
         eighths: every layer's channels, in eighths of the published number: 8 is the
             paper's network, 4 half as wide.
         dropout: before the last linear layer, in training.
-        transform_input: take images normalised as ImageNet's usually are, and bring
-            them to the range [-1, 1] of the original weights; torchvision's file
-            wants it. For 3 channels.
+        transform_input: map images with ImageNet's usual normalisation to [-1, 1],
+            as the weights in torchvision's file need it. For 3 channels.
         in_channels, num_classes: channels of the image, logits.
         image_size: height and width of the example inputs; any size of at least 15
             works.
@@ -293,7 +292,7 @@ class GoogLeNetConfig(Config):
         "image_size": (33, 48),
     }
 
-    # The auxiliary heads serve training alone.
+    # The auxiliary heads are used in training only.
     ignored: ClassVar[tuple[str, ...]] = ("aux1.*", "aux2.*")
 
     def validate(self) -> None:
@@ -306,7 +305,7 @@ class GoogLeNetConfig(Config):
             raise self._fail("image_size", "at least 15")
 
     def channels(self, published: int) -> int:
-        """Return how many channels this network has where the paper has so many."""
+        """Return this network's channels for a published number of channels."""
         return published * self.eighths // 8
 
     def inception(self, name: str) -> tuple[int, ...]:
@@ -321,7 +320,7 @@ class GoogLeNetConfig(Config):
         return (Input("image", (self.image_size, self.image_size, self.in_channels)),)
 
     def check_size(self, height: int | None, width: int | None) -> None:
-        """Raise InputError for an image that pooling leaves nothing of."""
+        """Raise InputError for an image that is too small; None is unknown."""
         if (height or 15) < 15 or (width or 15) < 15:
             raise InputError(
                 f"GoogLeNet needs images of at least 15x15; got {height}x{width}."
@@ -332,8 +331,8 @@ class GoogLeNetConfig(Config):
         size = -(-self.image_size // 2)  # rounded up by the padded stride
         stem = conv_work("conv1.conv", self.in_channels, c(64), 7, size**2, first=True)
         size //= 2  # pools of 3x3 round down, the last, of 2x2, up
-        found = [stem, conv_work("conv2.conv", c(64), c(64), 1, size**2)]
-        found.append(conv_work("conv3.conv", c(64), c(192), 3, size**2))
+        works = [stem, conv_work("conv2.conv", c(64), c(64), 1, size**2)]
+        works.append(conv_work("conv3.conv", c(64), c(192), 3, size**2))
         for name in _INCEPTION:
             if name in ("3a", "4a"):
                 size //= 2
@@ -345,12 +344,12 @@ class GoogLeNetConfig(Config):
                 ("3.0", c_in, r5, 1), ("3.1", r5, c5, 3), ("4.1", c_in, pooled, 1),
             ):  # fmt: skip
                 layer = f"inception{name}.branch{branch}.conv"
-                found.append(conv_work(layer, a, b, kernel, size**2))
-        return (*found, linear_work("fc", c(1024), self.num_classes))
+                works.append(conv_work(layer, a, b, kernel, size**2))
+        return (*works, linear_work("fc", c(1024), self.num_classes))
 
     def small(self) -> GoogLeNetConfig:
-        # 49 -> 25 -> 12 -> 6 -> 3 -> 2: each pool meets a size at which it matters that
-        # the last window may reach over the edge, or at which it does not.
+        # 49 -> 25 -> 12 -> 6 -> 3 -> 2: the pools get sizes for which ceil mode matters
+        # and others for which it does not.
         return self.override(
             eighths=1, num_classes=min(self.num_classes, 5), image_size=49
         )

@@ -20,7 +20,7 @@ class MLPConfig(Config):
     Args:
         in_features: width of the input.
         hidden: width of each hidden layer; () for none: a single linear layer.
-        num_classes: logits; one logit is a yes-or-no question.
+        num_classes: logits; a single logit is for two classes.
         norm: after each hidden linear layer: none, batch, group, layer or rms.
         groups: groups of the group norm.
         activation: after each norm; `prelu` shares one slope among all layers.
@@ -52,9 +52,11 @@ class MLPConfig(Config):
         self._choice("activation", ACTIVATIONS)
         self._fraction("dropout")
         if self.norm == "group":
-            # One feature less its own mean is 0: rounding would be all that is left.
+            # Of a single feature minus its own mean only rounding errors are left.
             if any(w % self.groups or w == self.groups for w in self.hidden):
-                wanted = f"divisible by groups={self.groups}, two or more to a group"
+                wanted = (
+                    f"divisible by groups={self.groups}, with two or more in a group"
+                )
                 raise self._fail("hidden", wanted)
 
     @property

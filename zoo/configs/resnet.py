@@ -20,10 +20,10 @@ class ResNetConfig(Config):
     Args:
         block: "basic" (3x3, 3x3) or "bottleneck" (1x1, 3x3, 1x1 to 4 x width).
         depths: blocks of each stage.
-        widths: channels of each stage; the stem has those of the first. Every stage
+        widths: channels of each stage; the stem has the first stage's. Every stage
             but the first halves height and width.
         stem: "imagenet" (7x7 with stride 2, 3x3 max-pool with stride 2) or "cifar"
-            (3x3, nothing shrinks).
+            (3x3 with stride 1).
         preactivation: norm and activation before each convolution, not after (v2).
         shortcut: where the shape changes, a strided 1x1 "projection", or "pad"
             (subsampling and zero channels: no parameters); elsewhere the identity.
@@ -31,8 +31,8 @@ class ResNetConfig(Config):
         stride_in_1x1: a bottleneck strides in its first 1x1, as in 2015 and in
             keras.applications, not in its 3x3, as torchvision does ("v1.5").
         conv_bias: biases in the convolutions, superfluous before a norm.
-        zero_init: each residual branch ends at zero at first, so that the network
-            starts as its shortcuts (Goyal et al. 2017, arXiv:1706.02677).
+        zero_init: start each residual branch at zero, so that at first only the
+            shortcuts act (Goyal et al. 2017, arXiv:1706.02677).
         norm, groups, bn_eps: the norm, the group norm's groups, batch norm's epsilon.
         activation: after every norm.
         dropout: before the last linear layer, in training.
@@ -101,7 +101,7 @@ class ResNetConfig(Config):
 
     @property
     def expansion(self) -> int:
-        """Channels that a block gives out, as a multiple of its width."""
+        """Output channels of a block, as a multiple of its width."""
         return 4 if self.block == "bottleneck" else 1
 
     def stages(self) -> list[list[tuple[int, int, int]]]:
@@ -129,14 +129,14 @@ class ResNetConfig(Config):
         c_in, size = self.in_channels, self.image_size
         kernel, stride = (7, 2) if self.stem == "imagenet" else (3, 1)
         size = -(-size // stride)  # rounded up, as every padded stride here
-        found = [conv_work("conv1", c_in, self.widths[0], kernel, size**2, first=True)]
+        works = [conv_work("conv1", c_in, self.widths[0], kernel, size**2, first=True)]
         size = -(-size // stride)  # the stem's pool
         for i, stage in enumerate(self.stages(), 1):
             for j, (c_in, width, stride) in enumerate(stage):
-                found += self._block_work(f"layer{i}.{j}", c_in, width, stride, size)
+                works += self._block_work(f"layer{i}.{j}", c_in, width, stride, size)
                 size = -(-size // stride)
         last = self.widths[-1] * self.expansion
-        return (*found, linear_work("fc", last, self.num_classes))
+        return (*works, linear_work("fc", last, self.num_classes))
 
     def _block_work(
         self, name: str, c_in: int, width: int, stride: int, size: int
@@ -148,13 +148,13 @@ class ResNetConfig(Config):
             middle = small if self.stride_in_1x1 else size
             shapes = [(c_in, width, 1, middle), (width, width, 3, small)]
             shapes.append((width, c_out, 1, small))
-        found = [
+        works = [
             conv_work(f"{name}.conv{i}", a, b, kernel, after**2)
             for i, (a, b, kernel, after) in enumerate(shapes, 1)
         ]
         if self.shortcut == "projection" and (stride > 1 or c_in != c_out):
-            found.append(conv_work(f"{name}.downsample.0", c_in, c_out, 1, small**2))
-        return found
+            works.append(conv_work(f"{name}.downsample.0", c_in, c_out, 1, small**2))
+        return works
 
     def small(self) -> ResNetConfig:
         # The sizes 40, 20, 10, 5, 3 and 18, 9, 5 give every kind of strided layer an
@@ -169,7 +169,7 @@ class ResNetConfig(Config):
 
 
 def _cifar(depth: int, shortcut: str = "pad") -> ResNetConfig:
-    """A network of 6n + 2 layers for 32x32 images, section 4.2 of the paper."""
+    """Return a network of 6n + 2 layers for 32x32 images: section 4.2 of the paper."""
     return ResNetConfig(
         depths=((depth - 2) // 6,) * 3,
         widths=(16, 32, 64),

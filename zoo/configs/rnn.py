@@ -84,20 +84,20 @@ class RecurrentNetConfig(Config):
 
     def work(self) -> tuple[Work, ...]:
         gates = {"rnn": 1, "lstm": 4, "gru": 3}[self.cell]
-        c_in, hidden, found = self.in_features, self.hidden_size, []
+        c_in, hidden, works = self.in_features, self.hidden_size, []
         directions = ("", "_reverse") if self.bidirectional else ("",)
         for layer in range(self.num_layers):
             raw = not (layer or self.vocabulary)
             for end in directions:
                 name = f"l{layer}{end}"
-                found += recurrent_work(
+                works += recurrent_work(
                     name, gates, c_in, hidden, self.length, first=raw
                 )
             c_in = len(directions) * hidden
         if self.num_classes:
             rows = self.length if self.output == "sequence" else 1
-            found.append(linear_work("fc", c_in, self.num_classes, rows))
-        return tuple(found)
+            works.append(linear_work("fc", c_in, self.num_classes, rows))
+        return tuple(works)
 
     def small(self) -> RecurrentNetConfig:
         return self.override(

@@ -69,7 +69,7 @@ class UNetConfig(Config):
 
     @property
     def divisor(self) -> int:
-        """What height and width must be divisible by: 2 per max-pool."""
+        """The number that must divide height and width: 2 for each max-pool."""
         return 2 ** (len(self.widths) - 1)
 
     @property
@@ -83,7 +83,7 @@ class UNetConfig(Config):
         return (image, Input("time", (), "time")) if self.time_width else (image,)
 
     def check_size(self, height: int | None, width: int | None) -> None:
-        """Raise InputError unless `divisor` divides both; None is not known yet."""
+        """Raise InputError unless `divisor` divides both; None is unknown."""
         if (height or 0) % self.divisor or (width or 0) % self.divisor:
             raise InputError(
                 f"U-Net with {len(self.widths)} levels needs height and width"
@@ -95,10 +95,10 @@ class UNetConfig(Config):
         return (("up.*.weight", Init(self.scheme, layout="io")),)
 
     def work(self) -> tuple[Work, ...]:
-        found, width, size = [], self.time_width, self.image_size
-        if width:  # the sines and cosines themselves are no parameters' doing
-            found.append(linear_work("embed.fc1", width, width, first=True))
-            found.append(linear_work("embed.fc2", width, width))
+        works, width, size = [], self.time_width, self.image_size
+        if width:  # the sines and cosines have no weights
+            works.append(linear_work("embed.fc1", width, width, first=True))
+            works.append(linear_work("embed.fc2", width, width))
 
         def double(name: str, a: int, b: int, *, first: bool = False) -> list[Work]:
             time = [linear_work(f"{name}.time", width, b)] if width else []
@@ -107,14 +107,14 @@ class UNetConfig(Config):
 
         *widths, c = self.widths
         for i, (a, b) in enumerate(zip((self.in_channels, *widths), widths)):
-            found += double(f"down.{i}", a, b, first=i == 0)
+            works += double(f"down.{i}", a, b, first=i == 0)
             size //= 2
-        found += double("middle", widths[-1], c)
+        works += double("middle", widths[-1], c)
         for i, b in enumerate(reversed(widths)):
-            found.append(conv_work(f"up.{i}", c, b, 2, size**2))
+            works.append(conv_work(f"up.{i}", c, b, 2, size**2))
             size, c = 2 * size, b
-            found += double(f"merge.{i}", 2 * b, b)
-        return (*found, conv_work("head", c, self.num_classes, 1, size**2))
+            works += double(f"merge.{i}", 2 * b, b)
+        return (*works, conv_work("head", c, self.num_classes, 1, size**2))
 
     def small(self) -> UNetConfig:
         widths = tuple(8 * (i + 1) for i in range(len(self.widths)))

@@ -1,4 +1,7 @@
-"""Data sets by name, fitted to any model that can learn them; nothing is downloaded."""
+"""Data sets by name, fitted to a model's inputs and loss.
+
+Data comes from installed packages and local files; only `hf:NAME` may use the network.
+"""
 
 from __future__ import annotations
 
@@ -47,12 +50,12 @@ class Dataset:
 
     Args:
         name: of the data set.
-        train, test: where the examples come from; `test` may be empty.
-        task: what is learned, and so measured: "classify", "segment", "language" or
-            "regress".
-        classes: what the ids of the targets mean; characters for language.
+        train, test: splits of the examples; `test` may be empty.
+        task: "classify", "segment", "language" or "regress"; it decides which measures
+            are taken.
+        classes: names of the targets' ids; characters for language.
         notes: JSON values: source, hash, counts, how the split was made.
-        path: of the files it was read from, where it was given.
+        path: of the files that it was read from, if one was given.
     """
 
     name: str
@@ -64,25 +67,13 @@ class Dataset:
     path: str | None = None
 
 
+# What `zoo.fit` takes: a data set, its name, or (inputs, targets).
+Data = Dataset | str | tuple[Any, Any]
+
+
 def names() -> list[str]:
-    """Return the names that `load` knows; PATH and NAME stand for one's own."""
+    """Return the names that `load` takes; replace PATH and NAME by your own."""
     return sorted((*_EMBEDDED, *_FILES, *_NAMED))
-
-
-def _source(
-    name: str, config: Config, path: str | os.PathLike[str] | None = None
-) -> fitting.Source:
-    if name in _FILES:
-        return _FILES[name](path)
-    if path is not None:
-        raise InputError(f"{name} takes no path; {' and '.join(sorted(_FILES))} do.")
-    if name in _EMBEDDED:
-        return _EMBEDDED[name]()
-    kind, colon, which = name.partition(":")
-    for pattern, source in _NAMED.items():
-        if colon and which and pattern.startswith(f"{kind}:"):
-            return source(which)(config)
-    raise unknown("data set", name, names())
 
 
 def overrides(name: str, config: Config, keep: Collection[str] = ()) -> dict[str, Any]:
@@ -103,7 +94,8 @@ def overrides(name: str, config: Config, keep: Collection[str] = ()) -> dict[str
 def usual(name: str, config: Config) -> str:
     """Return the first embedded data set that a model can learn.
 
-    Flat numbers of two classes are measurements; all other classifiers get digits.
+    Models of flat numbers and two classes get breast_cancer, all other classifiers
+    digits.
     """
     known = ["digits", "digit_scenes", "text"]
     flat = [len(spec.shape) for spec in config.inputs()] == [1]
@@ -116,7 +108,7 @@ def usual(name: str, config: Config) -> str:
             continue
         return data
     raise ConfigError(
-        f"no embedded data set fits {name}, so it cannot be trained here."
+        f"no embedded data set fits {name}: give data of your own to train it."
     )
 
 
@@ -133,10 +125,10 @@ def load(
     Args:
         name: one of `names()`.
         config: of the model, with `overrides` applied.
-        seed: of the split where the data has none of its own, and of what is drawn.
+        seed: of the split where the data has none of its own, and of random examples.
         path: the folder with the files of mnist or cifar10; None looks in the usual
             caches.
-        loss: that the targets are for; None is the config's own.
+        loss: for which the targets are made; None is the config's own.
 
     Raises:
         UnknownNameError: for a data set or loss that does not exist.
@@ -151,11 +143,11 @@ def load(
     fit = fitting.fit(source, config, loss)
     raw = source.read(config, seed)
     train, test = fitted(raw.train, fit), fitted(raw.test, fit)
-    as_inputs(config, train.take(np.zeros(1, int)).inputs)  # or an error in one line
-    place = None if path is None else os.path.abspath(path)
-    if name.startswith("folder:"):  # a run is gone on with from anywhere
+    as_inputs(config, train.take(np.zeros(1, int)).inputs)  # raises if unfit
+    location = None if path is None else os.path.abspath(path)
+    if name.startswith("folder:"):  # a run may be resumed from another directory
         name = f"folder:{os.path.abspath(name.removeprefix('folder:'))}"
-    return Dataset(name, train, test, source.task, source.classes, raw.notes, place)
+    return Dataset(name, train, test, source.task, source.classes, raw.notes, location)
 
 
 def picture(
@@ -163,8 +155,8 @@ def picture(
 ) -> tuple[np.ndarray, ...]:
     """Return the inputs (a batch of one) that a model trained on a data set takes.
 
-    The picture is brought to the data set's own size and colours, then fitted like
-    its examples. Digits are white on black.
+    The picture is converted to the data set's own size and colours, then fitted like
+    its examples. Digits must be white on black.
 
     Args:
         source: a file, or a Pillow image.
@@ -177,7 +169,7 @@ def picture(
         FileError: for a file that is missing, damaged or no picture.
     """
     spec = config.inputs()[0]
-    if name.startswith(("folder:", "hf:")):  # which need not be at hand any more
+    if name.startswith(("folder:", "hf:")):  # the data may be gone by now
         shape, resize = folders.own_size(name, config), True
     else:
         known = _source(name, config)
@@ -192,11 +184,8 @@ def picture(
     return (np.ascontiguousarray(fitting.pictures(x, spec, name, resize)),)
 
 
-Data = Dataset | str | tuple[Any, Any]
-
-
 def as_dataset(data: Data, config: Config, *, seed: int, loss: str) -> Dataset:
-    """Return a data set, fitted to a model, from whatever `zoo.fit` takes.
+    """Return a data set, fitted to a model, from any `data` that `zoo.fit` takes.
 
     Args:
         data: the name of a data set, a Dataset, or a pair of arrays (inputs, targets).
@@ -204,7 +193,7 @@ def as_dataset(data: Data, config: Config, *, seed: int, loss: str) -> Dataset:
         seed, loss: as in `load`.
 
     Raises:
-        ConfigError: for anything else; and what `load` and `from_arrays` raise.
+        ConfigError: for anything else. Also all errors of `load` and `from_arrays`.
     """
     if isinstance(data, str):
         return load(data, config, seed=seed, loss=loss)
@@ -227,20 +216,20 @@ def from_arrays(
     task: str | None = None,
     classes: tuple[str, ...] = (),
 ) -> Dataset:
-    """Return a data set of one's own arrays.
+    """Return a data set of your own arrays.
 
     Args:
         inputs: an array, or a tuple in call order; batch first, channels last.
         targets: ids for cross-entropy, (N,), (N, T) or (N, H, W), or floats of the
             logits' shape for the other losses.
-        test: (inputs, targets) to test on; None for none.
+        test: (inputs, targets) to test on, if any.
         name: of the data set.
-        task: see `Dataset`; None guesses from the targets: ids by their axes; floats
-            of nothing but 0 and 1 are classes or masks, others a regression.
-        classes: what the ids mean.
+        task: see `Dataset`; None guesses it from the targets: for ids from their axes;
+            floats of only 0 and 1 are classes or masks, all others a regression.
+        classes: names of the ids.
 
     Raises:
-        InputError: for arrays of different lengths, or targets of strings and the like.
+        InputError: for arrays of different lengths, or targets that are no numbers.
     """
     train = _arrays(inputs, targets)
     if task is None:
@@ -248,6 +237,22 @@ def from_arrays(
     held_out = _arrays(*test) if test else Arrays(*_empty(train.batch))
     notes = {"source": "arrays", "train": len(train), "test": len(held_out)}
     return Dataset(name, train, held_out, task, tuple(classes), notes)
+
+
+def _source(
+    name: str, config: Config, path: str | os.PathLike[str] | None = None
+) -> fitting.Source:
+    if name in _FILES:
+        return _FILES[name](path)
+    if path is not None:
+        raise InputError(f"{name} takes no path; {' and '.join(sorted(_FILES))} do.")
+    if name in _EMBEDDED:
+        return _EMBEDDED[name]()
+    kind, colon, argument = name.partition(":")
+    for pattern, source in _NAMED.items():
+        if colon and argument and pattern.startswith(f"{kind}:"):
+            return source(argument)(config)
+    raise unknown("data set", name, names())
 
 
 def _arrays(inputs: Any, targets: Any) -> Arrays:
@@ -268,6 +273,7 @@ def _empty(batch: Batch) -> Batch:
 
 
 def _guess(targets: np.ndarray) -> str:
+    """Return the task that targets are most likely for."""
     if targets.dtype.kind == "i":
         return {1: "classify", 2: "language"}.get(targets.ndim, "segment")
     if not np.isin(targets, (0, 1)).all():

@@ -1,7 +1,7 @@
 """Random changes of training images, as pure functions of (seed, step).
 
-The random numbers of each change have a stream of their own, so that asking for one
-more does not alter the others. Masks of segmentation move with their images.
+Each change has its own stream of random numbers, so adding one leaves the others as
+they are. Segmentation masks move with their images.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from ..spec.draws import integers, uniform
 DEGREES = 10  # the largest rotation
 PART = 8  # a crop moves the image by at most this part (1/8) of its size
 
-# Each change takes the images, and their masks if there are any, (N, H, W, …) all.
+# Each change takes the images, then the masks if there are any: (N, H, W, …) each.
 _Arrays = list[np.ndarray]
 
 
 def _flip(arrays: _Arrays, seed: int, name: str) -> _Arrays:
     """Exchange left and right in half of the images."""
     chosen = integers(seed, name, (len(arrays[0]),), 2).astype(bool)
-    found = [x.copy() for x in arrays]
-    for x in found:
+    flipped = [x.copy() for x in arrays]
+    for x in flipped:
         x[chosen] = x[chosen, :, ::-1]
-    return found
+    return flipped
 
 
 def _crop(arrays: _Arrays, seed: int, name: str) -> _Arrays:
@@ -36,7 +36,7 @@ def _crop(arrays: _Arrays, seed: int, name: str) -> _Arrays:
     y, x = -(-height // PART), -(-width // PART)
     high = np.array([2 * y + 1, 2 * x + 1])
     corners = integers(seed, name, (count, 2), high).tolist()
-    found = []
+    cropped = []
     for old in arrays:
         shape = (count, height + 2 * y, width + 2 * x, *old.shape[3:])
         padded = np.zeros(shape, old.dtype)
@@ -44,8 +44,8 @@ def _crop(arrays: _Arrays, seed: int, name: str) -> _Arrays:
         new = np.empty_like(old)
         for i, (top, left) in enumerate(corners):
             new[i] = padded[i, top : top + height, left : left + width]
-        found.append(new)
-    return found
+        cropped.append(new)
+    return cropped
 
 
 def _rotate(arrays: _Arrays, seed: int, name: str) -> _Arrays:
@@ -74,11 +74,11 @@ def _rotate(arrays: _Arrays, seed: int, name: str) -> _Arrays:
     return [upper, *(_padded(mask).take(nearest, 0) for mask in masks)]
 
 
-# Two zeros stand on each side, so that whatever lies outside can be taken from there.
+# Two zeros are padded on each side: pixels outside of the image are taken from there.
 
 
 def _padded(x: np.ndarray) -> np.ndarray:
-    """Return all pixels (N * (H + 4) * (W + 4), …) in a row."""
+    """Return all pixels of the padded images, flat: (N * (H + 4) * (W + 4), …)."""
     count, height, width = x.shape[:3]
     padded = np.zeros((count, height + 4, width + 4, *x.shape[3:]), x.dtype)
     padded[:, 2:-2, 2:-2] = x
@@ -86,7 +86,7 @@ def _padded(x: np.ndarray) -> np.ndarray:
 
 
 def _place(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Return where pixels (N, H, W) stand in `_padded`; the next on each side, too."""
+    """Return the indices (N, H, W) of pixels in `_padded`; the next ones exist too."""
     count, height, width = shape[:3]
     first = np.arange(count)[:, None, None] * (height + 4)
     rows = np.clip(rows, -2, height).astype(int) + (first + 2)
@@ -119,7 +119,7 @@ def augment(batch: Batch, names: Sequence[str], seed: int, step: int) -> Batch:
         names: any of flip (left and right exchanged, in half of the images), crop (the
             image moved by up to 1/8 of its size, zeros from outside), rotate (by up to
             10 degrees, bilinear, zeros from outside); applied in this order.
-        seed, step: what the random choices are a function of.
+        seed, step: the random choices are a function of both.
 
     Raises:
         UnknownNameError: for another name.

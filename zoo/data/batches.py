@@ -1,7 +1,8 @@
-"""Batches as a pure function of (seed, step): resuming needs no state but the step."""
+"""Batches as a pure function of (seed, step): the step alone resumes a run."""
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,20 +19,18 @@ class Batches:
     """The batches of a training run, one for each step; steps count from 0.
 
     Each epoch visits every example once, in an order of its own. The last batch of an
-    epoch holds what is left.
+    epoch is smaller where the examples do not divide evenly.
 
     Args:
         split: where the examples come from.
         batch_size: examples in a batch.
         seed: of the orders and of the augmentation.
-        shuffle: False leaves the examples in their own order.
         augment: changes of the images, see `zoo.data.augment`.
-        drop_last: leave out an epoch's last batch if it is smaller.
 
     Raises:
         ConfigError: for a batch size below 1, or a seed outside [0, 2**64).
         UnknownNameError: for an augmentation that does not exist.
-        InputError: for a split that gives no batch.
+        InputError: for a split without examples.
     """
 
     def __init__(
@@ -40,44 +39,27 @@ class Batches:
         batch_size: int,
         *,
         seed: int,
-        shuffle: bool = True,
         augment: Sequence[str] = (),
-        drop_last: bool = False,
     ) -> None:
-        whole = isinstance(batch_size, (int, np.integer))
-        if not whole or isinstance(batch_size, bool) or batch_size < 1:
+        integer = isinstance(batch_size, (int, np.integer))
+        if not integer or isinstance(batch_size, bool) or batch_size < 1:
             wanted = "a whole number, at least 1"
             raise ConfigError(f"batch_size must be {wanted}; got {batch_size!r}.")
         check_names(augment)
         self.split, self.batch_size, self.seed = split, int(batch_size), seed
-        self.shuffle, self.augment, self.drop_last = shuffle, tuple(augment), drop_last
-        count = len(split)
-        self.steps_per_epoch = count // self.batch_size
-        if not drop_last and count % self.batch_size:
-            self.steps_per_epoch += 1
-        if not self.steps_per_epoch:
-            raise InputError(
-                f"{count} examples give no batch of {batch_size}"
-                f"{' with drop_last' if drop_last else ''}."
-            )
-        self._epoch = (-1, np.empty(0, np.int64))  # the last one asked for, its order
-        self._order(0)  # or the error for its seed
-
-    def _order(self, epoch: int) -> np.ndarray:
-        known, found = self._epoch  # one look: `stream` has a thread of its own
-        if known != epoch:
-            count = len(self.split)
-            found = order(self.seed, f"epoch:{epoch}", count)
-            found = found if self.shuffle else np.arange(count)
-            self._epoch = epoch, found
-        return found
+        self.augment = tuple(augment)
+        if not len(split):
+            raise InputError(f"0 examples give no batch of {batch_size}.")
+        self.steps_per_epoch = math.ceil(len(split) / self.batch_size)
+        self._latest = (-1, np.empty(0, np.int64))  # an epoch, and its order
+        self._order(0)  # raises for a bad seed
 
     def batch(self, step: int) -> Batch:
-        """Return the batch of a step; epoch = step // steps_per_epoch."""
+        """Return the batch of a step; its epoch is step // steps_per_epoch."""
         if step < 0:
             raise InputError(f"steps count from 0; got {step}.")
-        epoch, place = divmod(step, self.steps_per_epoch)
-        start = place * self.batch_size
+        epoch, index = divmod(step, self.steps_per_epoch)
+        start = index * self.batch_size
         batch = self.split.take(self._order(epoch)[start : start + self.batch_size])
         if not self.augment:
             return batch
@@ -88,8 +70,8 @@ class Batches:
     ) -> Generator[Batch, None, None]:
         """Yield the batches of steps first … stop - 1, or for ever.
 
-        A thread works two batches ahead. It ends with the iterator: also when that is
-        closed or forgotten early. An error arises where its batch would have been.
+        A thread prepares the next two batches. It ends with the iterator, also when
+        that is closed or deleted early. An error is raised in place of its batch.
         """
         pool = ThreadPoolExecutor(1, "zoo-batches")
         try:
@@ -104,3 +86,12 @@ class Batches:
                 yield ahead.popleft().result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """Return the order of an epoch's examples; the latest is kept."""
+        # Read once: the thread of `stream` may replace it at any time.
+        latest, indices = self._latest
+        if latest != epoch:
+            indices = order(self.seed, f"epoch:{epoch}", len(self.split))
+            self._latest = epoch, indices
+        return indices

@@ -1,4 +1,4 @@
-"""The data that scikit-learn brings: digits, digits on photographs, breast cancer."""
+"""The data sets made of scikit-learn's data: digits, digit scenes, breast cancer."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ TRAIN_SCENES, TEST_SCENES = 2000, 400
 
 def sha256(*arrays: np.ndarray) -> str:
     """Return the hash of the arrays' bytes, one after the other."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for array in arrays:
-        found.update(np.ascontiguousarray(array).data)
-    return found.hexdigest()
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def split_notes(seed: int, train: Sized, test: Sized) -> dict[str, Any]:
-    """Return what run.json says of a random split: counts and seed."""
+    """Return the notes on a random split for run.json: counts and seed."""
     return {
         "train": len(train),
         "test": len(test),
@@ -48,21 +48,21 @@ def digits() -> Source:
             **split_notes(seed, train, test),
             "remark": "the same writers are on both sides of the split",
         }
-        whole = Arrays((images[..., None],), labels)
-        return Raw(whole.part(train), whole.part(test), notes)
+        examples = Arrays((images[..., None],), labels)  # (N, 8, 8, 1)
+        return Raw(examples.part(train), examples.part(test), notes)
 
     return Source("digits", "classify", tuple("0123456789"), (8, 8, 1), read)
 
 
 def breast_cancer() -> Source:
-    """Return 569 tumours: 30 measurements, and what they turned out to be."""
+    """Return 569 tumours: 30 measurements each, and the diagnosis."""
 
     def read(config: Config, seed: int) -> Raw:
         features, labels, _ = scikit.breast_cancer()
         train, test = stratified(labels, seed)
         mean, deviation = features[train].mean(0), features[train].std(0)
         x = ((features - mean) / deviation).astype(np.float32)
-        whole = Arrays((x,), labels)
+        examples = Arrays((x,), labels)
         notes = {
             "source": "scikit-learn, load_breast_cancer",
             "sha256": sha256(features, labels),
@@ -71,7 +71,7 @@ def breast_cancer() -> Source:
             "mean": mean.tolist(),
             "deviation": deviation.tolist(),
         }
-        return Raw(whole.part(train), whole.part(test), notes)
+        return Raw(examples.part(train), examples.part(test), notes)
 
     classes = scikit.breast_cancer().classes
     return Source("breast_cancer", "classify", classes, (30,), read)
@@ -105,8 +105,8 @@ def _scenes(
 ) -> Made:
     """Return scenes, each a pure function of (seed, split, index).
 
-    A scene is a window of a photograph in which 1 to 3 digits, enlarged 4 times, are
-    painted white, as opaque as there is ink. Its mask is where that is above one half.
+    A scene is a window of a photograph with 1 to 3 digits, enlarged 4 times, painted on
+    it in white. A pixel's ink is its opacity; the mask is where that is above 0.5.
     """
     side = ENLARGED * ink.shape[1]
     free = SCENE - side + 1
@@ -122,8 +122,8 @@ def _scenes(
         for i in range(0, 3 * (more + 1), 3):
             digit, y, x = pastes[i : i + 3]
             large = ink[digit].repeat(ENLARGED, 0).repeat(ENLARGED, 1)
-            place = alpha[y : y + side, x : x + side]
-            np.maximum(place, large, out=place)
+            window = alpha[y : y + side, x : x + side]
+            np.maximum(window, large, out=window)
         painted = scene + (1 - scene) * alpha[..., None]
         return np.rint(painted * 255).astype(np.uint8), alpha > 0.5
 

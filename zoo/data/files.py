@@ -1,7 +1,7 @@
-"""MNIST and CIFAR-10 from local files, as their authors or others' caches keep them.
+"""MNIST and CIFAR-10 from local files, in their authors' formats or Keras's.
 
-Nothing is downloaded. Files are not trusted: what a header promises is held against
-what the file has, and of CIFAR-10's pickles nothing is run.
+Nothing is downloaded. Files are not trusted: a header is checked against the file's
+size before memory is taken, and nothing in CIFAR-10's pickles is run.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def mnist(path: str | os.PathLike[str] | None) -> Source:
             if any(_idx_files(place, side)[0].exists() for side in _SIDES):
                 return _raw(place, *(_idx_pair(place, side) for side in _SIDES))
         raise _nowhere(
-            "MNIST", "train-images-idx3-ubyte(.gz) and its three kin, or mnist.npz",
+            "MNIST", "train-images-idx3-ubyte(.gz) and three more, or mnist.npz",
             places,
         )  # fmt: skip
 
@@ -73,7 +73,7 @@ def cifar10(path: str | os.PathLike[str] | None) -> Source:
 def _places(
     path: str | os.PathLike[str] | None, *inside: str, keras: tuple[str, ...]
 ) -> list[Path]:
-    """Return where to look: at and in the path, or in the usual caches."""
+    """Return the places to look in: the path and folders in it, or the usual caches."""
     if path is not None:
         given = Path(path).expanduser()
         return [given, *(given / name for name in (*inside, *keras))]
@@ -85,10 +85,10 @@ def _places(
     ]
 
 
-def _nowhere(what: str, wanted: str, places: list[Path]) -> FileError:
+def _nowhere(name: str, wanted: str, places: list[Path]) -> FileError:
     looked = ", ".join(map(str, places))
     return FileError(
-        f"no files of {what} ({wanted}) in any of {looked}. Give their folder as path;"
+        f"no files of {name} ({wanted}) in any of {looked}. Give their folder as path;"
         " torchvision.datasets and keras.datasets can download them."
     )
 
@@ -110,7 +110,7 @@ def _damaged(path: Path, why: str) -> FileError:
 
 
 def _checked(path: Path, pictures: np.ndarray, labels: np.ndarray) -> Pair:
-    """Return pictures and labels that belong together, of ten classes."""
+    """Return pictures and labels if they are as many, of ten classes."""
     if len(pictures) != len(labels) or not len(labels):
         raise _damaged(path, f"{len(pictures)} pictures for {len(labels)} labels")
     if labels.min() < 0 or labels.max() > 9:
@@ -122,13 +122,13 @@ def _checked(path: Path, pictures: np.ndarray, labels: np.ndarray) -> Pair:
 
 
 def _idx_files(folder: Path, side: str) -> list[Path]:
-    """Return the files of pictures and of labels: of the spellings the one there is."""
-    found = []
+    """Return the files of pictures and of labels, in whichever spelling exists."""
+    files = []
     for kind in ("images{}idx3-ubyte", "labels{}idx1-ubyte"):
         stems = (f"{side}-{kind.format(sign)}" for sign in "-.")
         known = [folder / (stem + end) for stem in stems for end in ("", ".gz")]
-        found.append(next((file for file in known if file.is_file()), known[0]))
-    return found
+        files.append(next((file for file in known if file.is_file()), known[0]))
+    return files
 
 
 def _idx_pair(folder: Path, side: str) -> Pair:
@@ -162,34 +162,34 @@ def _idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
             raise
         raise _damaged(path, f"it ends early or cannot be unpacked ({error})") from None
     if len(content) != promised:
-        told = "more" if len(content) > promised else "fewer"
-        raise _damaged(path, f"it holds {told} than the {promised} bytes it promises")
+        count = "more" if len(content) > promised else "fewer"
+        raise _damaged(path, f"it holds {count} than the {promised} bytes it promises")
     return np.frombuffer(content, np.uint8).reshape(sizes)
 
 
 def _npz(path: Path) -> tuple[Pair, Pair]:
-    """Return the two sides of Keras's file."""
+    """Return the two splits of Keras's file."""
     try:
-        # NumPy leaves a damaged file open: so it is opened here.
+        # np.load does not close a damaged file that it opened itself.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            found = [(arrays[f"x_{s}"], arrays[f"y_{s}"]) for s in ("train", "test")]
-    except Exception as error:  # zip, zlib, NumPy: each has its own
+            pairs = [(arrays[f"x_{s}"], arrays[f"y_{s}"]) for s in ("train", "test")]
+    except Exception as error:  # zip, zlib, NumPy: each has its own errors
         if isinstance(error, KeyError):
             raise _damaged(path, f"{error.args[0]}") from None
-        raise _damaged(path, f"it is no whole .npz file ({error})") from None
-    for x, y in found:
+        raise _damaged(path, f"it is no complete .npz file ({error})") from None
+    for x, y in pairs:
         good = x.dtype == np.uint8 and x.ndim == 3 and y.dtype.kind in "iu"
         if not good or x.shape[1:] != (28, 28) or y.ndim != 1:
             raise _damaged(path, f"it holds {x.dtype}{x.shape} and {y.dtype}{y.shape}")
-    train, test = (_checked(path, x[..., None], y) for x, y in found)
+    train, test = (_checked(path, x[..., None], y) for x, y in pairs)
     return train, test
 
 
-# CIFAR-10: the binary version, and the Python version that others' caches keep.
+# CIFAR-10: the binary version, and the Python version, which caches usually hold.
 
 
 def _planes(flat: np.ndarray) -> np.ndarray:
-    """(N, 3072), red, green and blue planes -> (N, 32, 32, 3)."""
+    """Return pictures (N, 32, 32, 3) of red, green and blue planes (N, 3072)."""
     return np.ascontiguousarray(flat.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
 
 
@@ -205,7 +205,7 @@ def _content(path: Path) -> bytes:
 
 
 def _binary(path: Path) -> Pair:
-    """Return a batch of the binary version: a label's byte, 3072 of the picture."""
+    """Return a batch of the binary version: rows of a label and 3072 pixel bytes."""
     content = _content(path)
     if not content or len(content) % 3073:
         raise _damaged(path, f"{len(content)} bytes are no multiple of 3073")
@@ -214,7 +214,7 @@ def _binary(path: Path) -> Pair:
 
 
 class _Inert:
-    """What stands in for whatever a pickle names: it holds, and never acts."""
+    """Replaces every class and function that a pickle names: it only holds values."""
 
     state: Any = None
 
@@ -234,9 +234,9 @@ _NAMES = (
 
 
 class _Reader(pickle.Unpickler):
-    """Reads plain values, and inert stand-ins where the names of an array are.
+    """Reads plain values, and NumPy arrays as inert objects.
 
-    So no function, not even of NumPy, runs on what the file says.
+    So a file cannot run any function, not even one of NumPy.
     """
 
     def find_class(self, module: str, name: str) -> Any:
@@ -249,9 +249,9 @@ def _pickled(path: Path) -> Pair:
     """Return a batch of the Python version: a dict of an array and a list."""
     try:
         with path.open("rb") as file:
-            found = _Reader(file, encoding="bytes").load()
+            batch = _Reader(file, encoding="bytes").load()
         pictures, labels = (
-            found.get(key.encode(), found.get(key)) for key in ("data", "labels")
+            batch.get(key.encode(), batch.get(key)) for key in ("data", "labels")
         )
         _, shape, kind, in_columns, content = pictures.state
         if kind.args[0] not in ("u1", b"u1"):

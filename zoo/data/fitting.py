@@ -1,4 +1,4 @@
-"""What a data set is before it meets a model, and how it is fitted to one."""
+"""Data sets before they are fitted to a model, and how they are fitted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LUMINANCE = (0.299, 0.587, 0.114)  # of red, green, blue: ITU-R BT.601
 
 
 class Raw(NamedTuple):
-    """Examples as they are, their own shape; pictures (N, H, W, C) are uint8 or ink."""
+    """Examples in their own shape; pictures (N, H, W, C): uint8, or ink in [0, 1]."""
 
     train: Split
     test: Split
@@ -27,7 +27,7 @@ class Raw(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A data set: what it is, known at once, and how to read it."""
+    """A data set: its properties, known without reading it, and how to read it."""
 
     name: str
     task: str  # classify, segment or language
@@ -42,11 +42,11 @@ def _name(config: Config) -> str:
 
 
 def _tasks(config: Config) -> tuple[str, ...]:
-    """Return what a model can be trained for."""
+    """Return the tasks that a model can be trained for."""
     if isinstance(config, UNetConfig):
         return () if config.time_width else ("segment",)
     if isinstance(config, RecurrentNetConfig):
-        # One that reads backwards too has seen the character that it is to predict.
+        # A bidirectional one has seen the character that it should predict.
         return ("classify",) if config.bidirectional else ("classify", "language")
     if hasattr(config, "num_classes"):
         return ("classify",)
@@ -64,26 +64,22 @@ _MODELS = {
 def check_task(source: Source, config: Config) -> None:
     """Raise ConfigError for a model that cannot learn from such data."""
     if source.task not in _tasks(config):
-        what = _WORDS[source.task]
         raise ConfigError(
-            f"{source.name} holds {what}, which {_name(config)} does not learn;"
-            f" take {_MODELS[source.task]}."
+            f"{source.name} holds {_WORDS[source.task]}, which {_name(config)} does"
+            f" not learn; take {_MODELS[source.task]}."
         )
 
 
 def overrides(source: Source, config: Config) -> dict[str, Any]:
     """Return the config fields that must change to fit this data."""
     check_task(source, config)
-    wanted: dict[str, Any] = {}
-    spec = config.inputs()[0]
+    count = len(source.classes)
     if source.task == "language":
-        count = len(source.classes)
         wanted = {"vocabulary": count, "num_classes": count, "output": "sequence"}
     else:
-        count = len(source.classes)
         binary = count == 2 and getattr(config, "num_classes", 0) in (1, 2)
         wanted = {} if binary else {"num_classes": 1 if _masks(source) else count}
-        wanted |= {"output": "last"} | _sizes(source, spec)
+        wanted |= {"output": "last"} | _sizes(source, config.inputs()[0])
     known = config.to_dict()
     return {k: v for k, v in wanted.items() if k in known and known[k] != v}
 
@@ -93,7 +89,7 @@ def _masks(source: Source) -> bool:
 
 
 def _sizes(source: Source, spec: Input) -> dict[str, Any]:
-    """Return the fields for the inputs' size: models may be larger than the data."""
+    """Return the config fields of the inputs' size: at least the data's own."""
     if len(source.shape) == 1:
         if spec.kind != "real" or len(spec.shape) != 1:
             raise ConfigError(
@@ -105,8 +101,8 @@ def _sizes(source: Source, spec: Input) -> dict[str, Any]:
     if spec.kind == "token":
         if source.name != "digits":
             raise ConfigError(
-                f"{source.name} has no form as tokens; digits has: take it, or a model"
-                " that takes images."
+                f"{source.name} cannot be turned into tokens; digits can: take it, or a"
+                " model that takes images."
             )
         return {"vocabulary": 16, "length": min(spec.shape[0], 64)}
     if len(spec.shape) == 1:
@@ -134,16 +130,16 @@ def fit(source: Source, config: Config, loss: str) -> Callable[[Batch], Batch]:
                 " does not have."
             )
     if source.task != "language":
-        _sizes(source, spec)  # or the error for a form that this data does not have
+        _sizes(source, spec)  # raises for a shape that this data does not have
     width = _logits(source, config, loss)
 
-    def both(batch: Batch) -> Batch:
+    def fit_batch(batch: Batch) -> Batch:
         x = batch.inputs[0]
         if len(source.shape) == 3:
             x = pictures(x, spec, source.name, resize=not _masks(source))
         return Batch((np.ascontiguousarray(x),), _targets(batch.targets, loss, width))
 
-    return both
+    return fit_batch
 
 
 def _logits(source: Source, config: Config, loss: str) -> int:
@@ -173,7 +169,7 @@ def _targets(ids: np.ndarray, loss: str, width: int) -> np.ndarray:
 
 
 def pictures(x: np.ndarray, spec: Input, name: str, resize: bool = True) -> np.ndarray:
-    """Return pictures (N, H, W, C), uint8 or ink in [0, 1], as a model takes them.
+    """Return pictures (N, H, W, C), uint8 or ink in [0, 1], in a model's input shape.
 
     Without `resize` images keep their height and width.
     """
@@ -197,10 +193,10 @@ def pictures(x: np.ndarray, spec: Input, name: str, resize: bool = True) -> np.n
         return shapes.as_vectors(x[..., 0], features)
     side = math.isqrt(features // x.shape[-1])
     if side < max(x.shape[1:3]):
-        whole = math.prod(x.shape[1:])
+        needed = math.prod(x.shape[1:])
         raise ConfigError(
-            f"{name} has pictures of {whole} numbers; in_features={features} is"
-            f" too few. Set in_features={whole}."
+            f"{name} has pictures of {needed} numbers; in_features={features} is"
+            f" too few. Set in_features={needed}."
         )
     x = shapes.enlarged(x, side, side)
     return _padded(x.reshape(len(x), -1), features)
@@ -213,15 +209,15 @@ def _padded(x: np.ndarray, size: int) -> np.ndarray:
 
 
 def _coloured(x: np.ndarray, channels: int, name: str) -> np.ndarray:
-    """Return pictures with this many channels: grey repeated, colours' luminance."""
-    have = x.shape[-1]
-    if have == channels:
+    """Return pictures with this many channels: repeats grey, or takes the luminance."""
+    own = x.shape[-1]
+    if own == channels:
         return x
-    if have == 1:
+    if own == 1:
         return np.repeat(x, channels, -1)
     if channels == 1:
         return x @ np.array(LUMINANCE, np.float32)[:, None]
     raise ConfigError(
-        f"{name} has pictures of {have} channels, which do not make {channels}."
-        f" Set in_channels={have}."
+        f"{name} has pictures of {own} channels, which do not make {channels}."
+        f" Set in_channels={own}."
     )

@@ -1,7 +1,7 @@
-"""Real inputs for any model, by what its config says of them.
+"""Real inputs for any model, made to fit the inputs that its config lists.
 
-Images with three channels are photographs; everything else is made of digits, as
-images, sequences of rows, flat vectors or tokens.
+Images with three channels are photographs; all others are made of digits, as images,
+sequences of rows, flat vectors or tokens.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ def sample_inputs(
 ) -> tuple[np.ndarray, ...]:
     """Return real inputs for a config, in call order: NumPy, channels last.
 
-    Images with three channels are photographs; everything else is made of digits.
-    Lengths and masks end where a digit's ink ends; time steps are drawn.
+    Images with three channels are photographs; all others are made of digits. Lengths
+    and masks end where a digit's ink ends; time steps are random.
     """
     ink = np.empty((0, 8, 8), np.float32)
     if any(_source(spec) == "digits" for spec in config.inputs()):
@@ -32,7 +32,7 @@ def sample_inputs(
 
 
 def describe(config: Config) -> str:
-    """Return in words what `sample_inputs` gives: "digits as 28x28 images"."""
+    """Return a description of `sample_inputs`, such as "digits as 28x28 images"."""
     words = []
     for spec in config.inputs():
         size = "x".join(map(str, spec.shape)).removesuffix("x1")
@@ -49,6 +49,7 @@ def describe(config: Config) -> str:
 
 
 def _source(spec: Input) -> str:
+    """Return "photographs", "digits", or "" for an input made of neither."""
     if spec.kind not in ("real", "token"):
         return ""
     return "photographs" if len(spec.shape) == 3 and spec.shape[2] == 3 else "digits"
@@ -57,6 +58,7 @@ def _source(spec: Input) -> str:
 def _sample(
     spec: Input, ink: np.ndarray, first: np.ndarray | None, batch: int, seed: int
 ) -> np.ndarray:
+    """Return one input; lengths and masks follow from the first input."""
     if spec.kind == "time":
         random = np.random.default_rng(seed)
         return random.integers(0, 1000, batch).astype(np.float32)

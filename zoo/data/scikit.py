@@ -1,7 +1,7 @@
-"""What scikit-learn brings, as NumPy arrays: digits, photographs, breast cancer.
+"""The data in scikit-learn's package, as NumPy arrays; nothing is downloaded.
 
-1,797 handwritten digits (8x8, 16 levels of grey), two colour photographs, and 569 rows
-of measurements. Nothing is downloaded.
+Digits: 1,797 handwritten ones, 8x8 pixels in 17 levels of grey. Photographs: two, in
+colour. Breast cancer: 569 rows of 30 measurements.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class MissingDataError(ZooError, ImportError):
 
 
 class Digits(NamedTuple):
-    """Handwritten digits: ink (N, 8, 8) in [0, 1], labels (N,)."""
+    """Handwritten digits: images (N, 8, 8) of ink in [0, 1], labels (N,)."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -27,7 +27,7 @@ class Digits(NamedTuple):
 
 @cache
 def digits() -> Digits:
-    """Return scikit-learn's digits, read-only."""
+    """Return scikit-learn's digits: (1797, 8, 8) in [0, 1], read-only."""
     try:
         from sklearn.datasets import load_digits
     except ModuleNotFoundError as error:
@@ -55,7 +55,7 @@ def photographs() -> np.ndarray:
 
 
 class Table(NamedTuple):
-    """Rows of numbers: features (N, F), labels (N,), and what the labels mean."""
+    """Rows of numbers: features (N, F), labels (N,), and the names of the classes."""
 
     features: np.ndarray
     labels: np.ndarray

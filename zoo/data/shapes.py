@@ -1,4 +1,8 @@
-"""Pictures in the shapes that models take: images, rows, vectors, tokens, crops."""
+"""Digits and photographs in the shapes that models take.
+
+Digits become images, sequences of rows, vectors or tokens; `ink` is (N, 8, 8) in
+[0, 1]. Photographs become crops of any size.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,6 @@ from .scikit import digits, photographs
 
 PHOTO_MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as public checkpoints expect
 PHOTO_STD = (0.229, 0.224, 0.225)
-
-# Digits in other shapes. `ink` is (N, 8, 8), whichever digits are wanted.
 
 
 def as_images(
@@ -28,24 +30,24 @@ def as_rows(ink: np.ndarray, length: int = 8, width: int = 8) -> np.ndarray:
 
 
 def as_vectors(ink: np.ndarray, width: int = 64) -> np.ndarray:
-    """Return (N, width): all pixels of the image that fits; if few, the telling ones.
+    """Return (N, width): the pixels of the largest square image that fits, row by row.
 
-    784 is a 28x28 image, row by row. Less than 64 takes the pixels that vary most
-    among all digits, in reading order.
+    A width of 784 is a 28x28 image; what is left over is padded with 0. A width below
+    64 takes the pixels that vary most among all digits, in reading order.
     """
     if width < 64:
         variance = digits().images.reshape(-1, 64).var(0)
-        telling = np.sort(np.argsort(variance)[64 - width :])
-        return ink.reshape(-1, 64).take(telling, 1)
+        chosen = np.sort(np.argsort(variance)[64 - width :])
+        return ink.reshape(-1, 64).take(chosen, 1)
     side = math.isqrt(width)
     flat = as_images(ink, side, side).reshape(len(ink), -1)
     return np.pad(flat, ((0, 0), (0, width - side**2)))
 
 
 def as_tokens(ink: np.ndarray, length: int = 64, vocabulary: int = 16) -> np.ndarray:
-    """Return (N, length), int32: each pixel's ink as a token, at most 16 of them.
+    """Return (N, length), int32: each pixel's ink as one of at most 16 tokens.
 
-    Fewer than 64 are the middle of the digit; after the 64th the next digit follows.
+    A length below 64 takes the middle of the digit; beyond 64 the next digit follows.
     """
     levels = min(vocabulary, 16)
     ids = np.rint(ink.reshape(-1, 64) * (levels - 1)).astype(np.int32)
@@ -58,7 +60,7 @@ def as_tokens(ink: np.ndarray, length: int = 64, vocabulary: int = 16) -> np.nda
 def enlarged(pictures: np.ndarray, height: int, width: int) -> np.ndarray:
     """Return pictures (N, H, W, C), enlarged by whole factors, then padded with 0.
 
-    What is too large is cropped about the middle.
+    Pictures that are too large are cropped about the middle.
     """
     return _fit(_fit(pictures, 1, height), 2, width)
 
@@ -77,8 +79,8 @@ def _fit(x: np.ndarray, axis: int, size: int) -> np.ndarray:
 def as_crops(count: int, height: int, width: int, seed: int = 0) -> np.ndarray:
     """Return (count, height, width, 3) in [0, 1]: windows of the photographs, resized.
 
-    The windows alternate between the photographs; each covers at least 60 % of the
-    largest one of that form.
+    The windows alternate between the photographs. Each is at least 60 % as high and as
+    wide as the largest one of that aspect ratio.
     """
     photos = photographs()
     from PIL import Image
@@ -97,7 +99,7 @@ def as_crops(count: int, height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def normalise(photos: np.ndarray) -> np.ndarray:
-    """Return photographs in [0, 1] with ImageNet's mean and deviation taken out.
+    """Return photographs in [0, 1], normalised by ImageNet's mean and deviation.
 
     Args:
         photos: (…, W, 3), float.

@@ -1,4 +1,4 @@
-"""Where examples come from: arrays, functions of an index, and what they turn into."""
+"""Splits: examples from arrays or from a function, and fitted to a model."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from ..spec.batch import Batch, Split
 from ..spec.draws import order
 
-KEPT = 512 * 2**20  # bytes of made examples that a split remembers
+KEPT = 512 * 2**20  # bytes of made examples that a split keeps in memory
 FITTED_ONCE = 256 * 2**20  # bytes up to which arrays are fitted to a model beforehand
 
 TEST_PART = 0.2
 
 
 class Arrays:
-    """Examples that lie in memory."""
+    """Examples in memory."""
 
     def __init__(self, inputs: tuple[np.ndarray, ...], targets: np.ndarray) -> None:
         self.batch = Batch(inputs, targets)
@@ -35,12 +35,12 @@ class Arrays:
 
 
 class Made:
-    """Examples made, or read from a file, when first asked for; then remembered.
+    """Examples made, or read from a file, when first taken; then kept in memory.
 
     Args:
         count: number of examples.
-        make: (input, target) of the example of an index.
-        threads: how many make examples at the same time.
+        make: returns (input, target) of the example with an index.
+        threads: number of threads that make examples.
     """
 
     def __init__(
@@ -58,18 +58,18 @@ class Made:
 
     def take(self, indices: np.ndarray) -> Batch:
         wanted = indices.tolist()
-        found = {i: self._kept[i] for i in wanted if i in self._kept}
-        missing = [i for i in dict.fromkeys(wanted) if i not in found]
+        examples = {i: self._kept[i] for i in wanted if i in self._kept}
+        missing = [i for i in dict.fromkeys(wanted) if i not in examples]
         if self._threads > 1 and len(missing) > 1:
             with ThreadPoolExecutor(self._threads) as pool:
-                found.update(zip(missing, pool.map(self._make, missing)))
+                examples.update(zip(missing, pool.map(self._make, missing)))
         else:
-            found.update((i, self._make(i)) for i in missing)
+            examples.update((i, self._make(i)) for i in missing)
         for i in missing:
-            self._bytes += sum(x.nbytes for x in found[i])
+            self._bytes += sum(x.nbytes for x in examples[i])
             if self._bytes <= KEPT:
-                self._kept[i] = found[i]
-        pictures, targets = zip(*(found[i] for i in wanted))
+                self._kept[i] = examples[i]
+        pictures, targets = zip(*(examples[i] for i in wanted))
         return Batch((np.stack(pictures),), np.stack(targets))
 
 
@@ -87,10 +87,10 @@ class Fitted:
 
 
 def fitted(split: Split, fit: Callable[[Batch], Batch]) -> Split:
-    """Return a split fitted to a model: at once if it is small enough."""
+    """Return a split fitted to a model: all of it now if small, else when taken."""
     if isinstance(split, Arrays) and len(split):
-        probe = fit(split.take(np.zeros(1, int)))
-        size = sum(x.nbytes for x in (*probe.inputs, probe.targets))
+        first = fit(split.take(np.zeros(1, int)))
+        size = sum(x.nbytes for x in (*first.inputs, first.targets))
         if size * len(split) <= FITTED_ONCE:
             return Arrays(*fit(split.batch))
     return Fitted(split, fit)
@@ -99,13 +99,13 @@ def fitted(split: Split, fit: Callable[[Batch], Batch]) -> Split:
 def stratified(labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices of a random 80/20 split, a fifth of each class for testing.
 
-    A class of two or more has at least one example on either side. Both are sorted.
+    A class of two or more examples has at least one in each part. Both are sorted.
     """
-    place = np.empty(len(labels), int)
-    place[order(seed, "split", len(labels))] = np.arange(len(labels))
+    rank = np.empty(len(labels), int)  # in a random order of all examples
+    rank[order(seed, "split", len(labels))] = np.arange(len(labels))
     test = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         count = max(round(TEST_PART * len(members)), int(len(members) > 1))
-        test[members[np.argsort(place[members])[:count]]] = True
+        test[members[np.argsort(rank[members])[:count]]] = True
     return np.flatnonzero(~test), np.flatnonzero(test)

@@ -20,7 +20,7 @@ TRAIN_PART = 0.9
 
 
 class Alphabet(NamedTuple):
-    """The characters of a text, each with its place as its id."""
+    """The characters of a text; the id of each is its position."""
 
     characters: str
 
@@ -40,13 +40,13 @@ class Alphabet(NamedTuple):
 
         Raises InputError for an id outside of the alphabet.
         """
-        found = [int(i) for i in ids]
-        for i in found:
+        numbers = [int(i) for i in ids]
+        for i in numbers:
             if not 0 <= i < len(self.characters):
                 raise InputError(
                     f"ids must be in [0, {len(self.characters)}); got {i}."
                 )
-        return "".join(self.characters[i] for i in found)
+        return "".join(self.characters[i] for i in numbers)
 
 
 class Text(NamedTuple):
@@ -63,21 +63,21 @@ def text() -> Text:
     """Return the help topics of this Python, joined in the order of their names."""
     from pydoc_data.topics import topics
 
-    whole = "\n".join(topics[name] for name in sorted(topics))
-    alphabet = Alphabet("".join(sorted(set(whole))))
-    ids = alphabet.encode(whole)
+    characters = "\n".join(topics[name] for name in sorted(topics))
+    alphabet = Alphabet("".join(sorted(set(characters))))
+    ids = alphabet.encode(characters)
     ids.flags.writeable = False
     border = int(TRAIN_PART * len(ids))
-    digest = hashlib.sha256(whole.encode()).hexdigest()
+    digest = hashlib.sha256(characters.encode()).hexdigest()
     return Text(alphabet, ids[:border], ids[border:], digest)
 
 
 def bigram_entropy(train: np.ndarray, test: np.ndarray, vocabulary: int) -> float:
-    """Return what a bigram model pays for each character of held-out text, in nats.
+    """Return the cross-entropy of a bigram model on held-out text, in nats a character.
 
-    The model says P(b | a) = (count(ab) + 1) / (count(a) + vocabulary), with the counts
+    The model is P(b | a) = (count(ab) + 1) / (count(a) + vocabulary), with the counts
     of the training text; the result is the mean of -ln P(b | a) over all neighbours ab
-    of the held-out text. A language model must get below it to have learned more than
+    of the held-out text. A language model with a lower loss has learned more than
     which character follows which.
 
     Args:
@@ -94,33 +94,33 @@ def source() -> Source:
     """Return the text as windows of characters, each with the next as its target."""
 
     def read(config: Config, seed: int) -> Raw:
-        found = text()
+        corpus = text()
         spec = config.inputs()[0]
         length = getattr(config, "context", spec.shape[0])
-        starts = np.arange(0, len(found.test) - length, length)
+        starts = np.arange(0, len(corpus.test) - length, length)
         if not len(starts):
             raise ConfigError(
                 f"windows of {length} characters are longer than the held-out text of"
-                f" {len(found.test)}: set a smaller context."
+                f" {len(corpus.test)}: set a smaller context."
             )
-        count = (len(found.train) - 1) // length
-        high = len(found.train) - length
+        count = (len(corpus.train) - 1) // length
+        high = len(corpus.train) - length
         random = integers(seed, "text:train", (count,), high)
-        held_out = found.test[: len(starts) * length + 1]
-        size = len(found.alphabet.characters)
+        held_out = corpus.test[: len(starts) * length + 1]
+        size = len(corpus.alphabet.characters)
         notes = {
             "source": f"pydoc_data.topics of Python {platform.python_version()}",
-            "sha256": found.sha256,
-            "characters": len(found.train) + len(found.test),
+            "sha256": corpus.sha256,
+            "characters": len(corpus.train) + len(corpus.test),
             "train": count,
             "test": len(starts),
             "window": length,
             "split": f"windows at random places (seed {seed}) of the first 90 %,"
             " windows side by side of the last 10 %",
-            "bigram_entropy": bigram_entropy(found.train, held_out, size),
+            "bigram_entropy": bigram_entropy(corpus.train, held_out, size),
         }
         splits = (
-            _windows(found.train, random, length),
+            _windows(corpus.train, random, length),
             _windows(held_out, starts, length),
         )
         return Raw(*splits, notes)
@@ -129,6 +129,6 @@ def source() -> Source:
 
 
 def _windows(ids: np.ndarray, starts: np.ndarray, length: int) -> Arrays:
-    """Return the characters (N, T) from each start on, and those one further on."""
+    """Return windows (N, T) from each start, and as targets the windows one later."""
     windows = ids[starts[:, None] + np.arange(length + 1)]
     return Arrays((windows[:, :-1],), windows[:, 1:])

@@ -1,10 +1,10 @@
 """What a model looks at, and why its loss does not fall; the same in every backend.
 
 Pictures: feature maps, Grad-CAM, saliency. Numbers: activations and gradients of every
-layer after one forward and backward pass, and what is wrong with them in words.
+layer after one forward and backward pass, and findings in words about what is wrong.
 
-A layer here is a submodule that has weights, or a block of such, so all backends have
-the same. What comes after it without weights, an activation or a pooling, is no layer.
+A layer is a submodule that has weights, or a block of them, so all backends have the
+same layers. An activation or a pooling has no weights and is no layer.
 """
 
 from .diagnosis import Finding, LayerFigures, diagnose

@@ -1,4 +1,4 @@
-"""Why a loss does not fall: what is wrong with the figures of a model's layers."""
+"""Why a loss does not fall: findings from the figures of a model's layers."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-DEAD, SATURATED = 0.05, 0.5  # shares of units, and of a gate's values, worth a word
-FALL, RISE = 1e-3, 1e3  # through the depth, of gradients and of activations
+DEAD, SATURATED = 0.05, 0.5  # shares of units, and of a gate's values, to report
+FALL, RISE = 1e-3, 1e3  # of gradients and activations, from one layer to another
 
 
 class LayerFigures(NamedTuple):
-    """A layer's figures. Norms are Euclidean, over all that is in a tensor.
+    """A layer's figures. Norms are Euclidean, over all values of a tensor.
 
     Args:
         layer: its canonical name.
         units: width of its output's last axis.
-        given: standard deviation of what the layer takes; NaN for token ids.
+        given: standard deviation of its inputs; NaN for token ids.
         mean, std: of its outputs, before any activation function.
-        silent: share of outputs at or below 0 to which no gradient comes back, save
-            rounding; 0 of recurrent layers. Behind a ReLU these are its exact zeros;
-            behind a max-pool alone, also losers.
-        dead: units that are silent on all examples, at all places.
+        silent: share of outputs at or below 0 whose gradient is 0 up to rounding; 0 of
+            recurrent layers. Before a ReLU these are the values it sets to 0; before a
+            max-pool alone, also values that are not the maximum.
+        dead: number of units that are silent on all examples, at all positions.
         saturated: of a recurrent layer, by gate: the share of its values where the
             gate's slope is below 1 % of its steepest.
         gradient: norm of the loss's gradient with respect to the outputs.
-        weight, weight_gradient: norm of the trainable parameters, of their gradient.
-        ratio: of these two: an SGD step moves the weights by this share times lr.
+        weight, weight_gradient: norms of the trainable parameters and their gradient.
+        ratio: weight_gradient / weight: an SGD step moves the weights by lr times this.
     """
 
     layer: str
@@ -44,10 +44,14 @@ class LayerFigures(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What is wrong: where, the figure that shows it, and in words with a remedy.
+    """Something that is wrong in a layer.
 
-    `kind` is "not finite", "flat", "dead", "cut off", "vanishing", "exploding" or
-    "saturated".
+    Args:
+        kind: "not finite", "flat", "dead", "cut off", "vanishing", "exploding" or
+            "saturated".
+        layer: name of the layer, or of its gate.
+        value: the figure that shows it.
+        text: a description, with a remedy.
     """
 
     kind: str
@@ -57,10 +61,10 @@ class Finding(NamedTuple):
 
 
 def diagnose(rows: Sequence[LayerFigures]) -> list[Finding]:
-    """Return what may keep the loss from falling; nothing where all looks healthy.
+    """Return what may keep the loss from falling; an empty list if nothing is wrong.
 
     Args:
-        rows: what `statistics` returned.
+        rows: the figures that `statistics` returned.
     """
     if broken := _not_finite(rows):
         return [broken]
@@ -83,13 +87,13 @@ def _not_finite(rows: Sequence[LayerFigures]) -> Finding | None:
     slopes = [r for r in rows if not math.isfinite(r.gradient)]
     if not outputs and not slopes:
         return None
-    # it began in the first layer on the way forward, in the last on the way back
-    row, what = (outputs[0], "outputs") if outputs else (slopes[-1], "gradients")
+    # outputs break first in the first layer, gradients in the last
+    row, kind = (outputs[0], "outputs") if outputs else (slopes[-1], "gradients")
     return Finding(
         "not finite",
         row.layer,
         row.std if outputs else row.gradient,
-        f"{row.layer}: here the first {what} that are not finite appear. Look for"
+        f"{row.layer}: here the first {kind} that are not finite appear. Look for"
         " infinity or NaN in the data; then try a smaller learning rate, gradient"
         " clipping, or float32 instead of half precision.",
     )

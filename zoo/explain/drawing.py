@@ -1,4 +1,4 @@
-"""The pictures of `zoo explain`: an image, where a model looks, a layer's maps."""
+"""The pictures of `zoo explain`: an image, Grad-CAM, saliency and feature maps."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ..models import predict
 from ..training.plots import figure, write
 from .maps import Maps, feature_maps, grad_cam, saliency
 
-STRONGEST = 16  # feature maps drawn
+STRONGEST = 16  # the number of feature maps drawn
 
 
 class Shot(NamedTuple):
-    """One image to explain: the inputs (a batch of one), and the name of its file."""
+    """One image to explain."""
 
-    inputs: tuple[np.ndarray, ...]
-    stem: str
+    inputs: tuple[np.ndarray, ...]  # a batch of one
+    stem: str  # of the picture's file
     title: str
 
 
 class Drawn(NamedTuple):
-    """A picture that was written, and what it shows."""
+    """A picture that was written."""
 
     file: str
     title: str
@@ -51,10 +51,10 @@ def shots(
     """Return the images in these files, or else the first of the test examples.
 
     Args:
-        trained: a model of images; of another there are none.
+        trained: the model; for a model of other inputs the list is empty.
         dataset: whose test examples are taken.
         files: pictures.
-        count: of test examples, where there are no files.
+        count: number of test examples, if there are no files.
         invert: as in `picture_inputs`.
     """
     if not takes_images(trained):
@@ -78,9 +78,9 @@ def shots(
 
 
 def class_number(trained: Trained, target: str | None) -> int | None:
-    """Return the number of a class that is given by its name or its number.
+    """Return the number of a class from its name or its number.
 
-    Raises InputError for a name that no class has.
+    Raises InputError for any other name.
     """
     if target is None:
         return None
@@ -105,7 +105,7 @@ def draw(
     Args:
         trained: the model, and its classes.
         shot: the image.
-        out: folder for the picture; it is made where need be.
+        out: folder for the picture; it is created if it does not exist.
         target, layer: as in `grad_cam`.
 
     Raises:
@@ -143,7 +143,7 @@ def _draw_where(
     slopes: np.ndarray,
     titles: Sequence[str],
 ) -> None:
-    """Draw an image, the image under its heat map, and its saliency, (H, W) each."""
+    """Draw an image, its heat map over it, and its saliency, (H, W) each."""
     panels = part.subplots(1, 3)
     for panel, title in zip(panels, titles):
         panel.set_title(title, fontsize=9)
@@ -179,11 +179,11 @@ def _visible(image: np.ndarray) -> np.ndarray:
 
 
 def _taken_for(trained: Trained, inputs: tuple[np.ndarray, ...]) -> str:
-    """Return in words what the model says of an image, where it says one class."""
+    """Return ", taken for CLASS (…%)" where the model predicts one class, or ""."""
     if predict(trained.model, inputs).ndim != 2:
         return ""
     [shares] = scores(trained, inputs)
-    if len(shares) != len(trained.classes):  # of an mse, or of a wider head
+    if len(shares) != len(trained.classes):  # an mse, or a head wider than the data
         return ""
     best = int(shares.argmax())
     return f", taken for {trained.classes[best]} ({shares[best]:.0%})"

@@ -1,7 +1,7 @@
 """The gates of a recurrent layer, recomputed in NumPy.
 
-Frameworks run a recurrence in one fused kernel, so its gates are no output of any
-submodule. They follow from the layer's weights, under PyTorch's names, and its inputs.
+Frameworks run a recurrence in one fused kernel, so no submodule returns its gates. They
+follow from the layer's weights, under PyTorch's names, and its inputs.
 """
 
 from __future__ import annotations
@@ -21,46 +21,50 @@ def gates(
     """Return a recurrent layer's outputs, and every gate's values.
 
     Args:
-        weights: `weight_ih_l0` and so on, of a plain RNN, an LSTM or a GRU, stacked
-            and in both directions as the names say.
+        weights: of a plain RNN, an LSTM or a GRU: `weight_ih_l0` and so on. Their names
+            show how many layers are stacked, and in which directions.
         x: inputs (N, T, C).
-        lengths: (N,) steps that count; None is all.
+        lengths: (N,) numbers of valid steps; None is all.
 
     Returns:
-        The outputs (N, T, D*H), zero past the end, and {`l0.f`: (steps, H)} with the
-        gates' values at the steps that count, of all examples: i, f, g, o of an LSTM,
-        r, z, n of a GRU, h of a plain RNN. All float64.
+        The outputs (N, T, D*H), zero after the end, and the gates' values at the valid
+        steps of all examples, as {`l0.f`: (steps, H)}: i, f, g, o of an LSTM, r, z, n
+        of a GRU, h of a plain RNN. All float64.
     """
     most = x.shape[1]
     ends = np.full(len(x), most) if lengths is None else np.asarray(lengths)
     keep = np.arange(most) < ends[:, None]  # (N, T)
-    out, found, layer = np.asarray(x, np.float64), Arrays(), 0
+    out, values, layer = np.asarray(x, np.float64), Arrays(), 0
     while f"weight_ih_l{layer}" in weights:
-        sides = []
+        sides = []  # the directions, (N, T, H) each
         for name in (f"l{layer}", f"l{layer}_reverse"):
             if f"weight_ih_{name}" not in weights:
                 continue
-            ours = [k for k in weights if k.endswith(f"_{name}")]
             own = {
                 k.removesuffix(f"_{name}"): np.asarray(weights[k], np.float64)
-                for k in ours
+                for k in weights
+                if k.endswith(f"_{name}")
             }
-            side, values = _run(own, out, keep, name.endswith("_reverse"))
+            side, by_gate = _run(own, out, keep, name.endswith("_reverse"))
             sides.append(side)
-            found |= {f"{name}.{gate}": v[keep] for gate, v in values.items()}
+            values |= {f"{name}.{gate}": v[keep] for gate, v in by_gate.items()}
         out, layer = np.concatenate(sides, -1), layer + 1
-    return out, found
+    return out, values
 
 
 def slope(gate: str, values: np.ndarray) -> np.ndarray:
-    """Return a gate's slope where it has these values, as a share of its steepest."""
+    """Return a gate's slope at these values, as a share of its steepest slope."""
     return 1 - values**2 if gate[-1] in TANH else 4 * values * (1 - values)
 
 
 def _run(
     own: Arrays, x: np.ndarray, keep: np.ndarray, backwards: bool
 ) -> tuple[np.ndarray, Arrays]:
-    """Run one layer in one direction; backwards, padding leaves the state at zero."""
+    """Run one layer in one direction: its outputs (N, T, H), and each gate's values.
+
+    The state stays as it is at padded steps, so a backward run starts at the last valid
+    step with a state of zero.
+    """
     w_hh = own["weight_hh"]
     size = w_hh.shape[1]
     names = GATES[len(w_hh) // size]
@@ -81,14 +85,14 @@ def _run(
             z = a + (now["r"] * b if gate == "n" else b)
             now[gate] = np.tanh(z) if gate in TANH else 0.5 * (1 + np.tanh(z / 2))
             values[gate][:, t] = now[gate]
-        here = keep[:, t, None]
+        valid = keep[:, t, None]  # (N, 1)
         if names == "ifgo":
-            cell = np.where(here, now["f"] * cell + now["i"] * now["g"], cell)
+            cell = np.where(valid, now["f"] * cell + now["i"] * now["g"], cell)
             new = now["o"] * np.tanh(cell)
         elif names == "rzn":
             new = (1 - now["z"]) * now["n"] + now["z"] * h
         else:
             new = now["h"]
-        h = np.where(here, new, h)
-        out[:, t] = np.where(here, new, 0)
+        h = np.where(valid, new, h)
+        out[:, t] = np.where(valid, new, 0)
     return out, values

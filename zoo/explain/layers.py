@@ -1,4 +1,4 @@
-"""Activations and gradients of every layer that has weights, as numbers."""
+"""Figures of every layer that has weights: its activations and its gradients."""
 
 from __future__ import annotations
 
@@ -16,17 +16,7 @@ from ..spec.tracing import Sensitivity, Tap, arrays_in
 from .diagnosis import LayerFigures
 from .gates import gates, slope
 
-FLAT = 0.01  # of its steepest slope: below, a gate is saturated
-
-
-def weights_by_layer(model: Model) -> dict[str, list[str]]:
-    """Return every submodule that has weights of its own, with their names."""
-    found: dict[str, list[str]] = {}
-    for name in get_backend(model).shapes(model):
-        layer, _, own = name.rpartition(".")
-        found.setdefault(layer, []).append(own)
-    found.pop("", None)
-    return found
+FLAT = 0.01  # a gate whose slope is below this share of its steepest is saturated
 
 
 def statistics(
@@ -34,13 +24,13 @@ def statistics(
 ) -> list[LayerFigures]:
     """Return the figures of every layer that has weights, in order of their calls.
 
-    One forward pass as in training, but without dropout, and one backward. The model
-    is kept as it is.
+    They are of one forward pass in train mode, without dropout, and one backward
+    pass. The model is not changed.
 
     Args:
-        model: of any room.
-        inputs: as for `predict`; at least two examples, better sixty: a unit counts
-            as dead if none of them wakes it.
+        model: of any backend.
+        inputs: as for `predict`; at least two examples, better sixty: a unit is dead
+            if it is silent on all of them.
         targets: int ids (N, …), or floats of the outputs' shape, as the loss wants.
         loss: "cross_entropy", "bce" or "mse"; None is the one of the model's config.
 
@@ -52,35 +42,48 @@ def statistics(
     if len(arrays[0]) < 2:
         raise InputError("statistics need a batch of at least 2 examples; got 1.")
     loss, targets = loss or model.config.loss, np.asarray(targets)
-    with np.errstate(all="ignore"):  # what is not finite is told by `diagnose`
-        losses(predict(model, arrays), targets, loss)  # or the error for the targets
-        found = get_backend(model).sensitivities(model, arrays, targets, loss, True)
+    backend, layers = get_backend(model), weights_by_layer(model)
+    with np.errstate(all="ignore"):  # `diagnose` reports numbers that are not finite
+        losses(predict(model, arrays), targets, loss)  # raises for unfit targets
+        sensitivity = backend.sensitivities(model, arrays, targets, loss, True)
         calls: dict[str, list[Tap]] = {}
-        for tap in found.taps:
+        for tap in sensitivity.taps:
             calls.setdefault(tap.name, []).append(tap)
-        state, ours = get_backend(model).read(model), weights_by_layer(model)
+        state = backend.read(model)
         return [
-            _row(taps, found, {k: state[f"{name}.{k}"] for k in ours[name]})
+            _figures(taps, sensitivity, {k: state[f"{name}.{k}"] for k in layers[name]})
             for name, taps in calls.items()
-            if name in ours
+            if name in layers
         ]
 
 
-def _row(
-    taps: Sequence[Tap], found: Sensitivity, weights: Mapping[str, np.ndarray]
+def weights_by_layer(model: Model) -> dict[str, list[str]]:
+    """Return the names of the weights that each submodule has of its own."""
+    layers: dict[str, list[str]] = {}
+    for name in get_backend(model).shapes(model):
+        layer, _, own = name.rpartition(".")
+        layers.setdefault(layer, []).append(own)
+    layers.pop("", None)
+    return layers
+
+
+def _figures(
+    taps: Sequence[Tap], sensitivity: Sensitivity, weights: Mapping[str, np.ndarray]
 ) -> LayerFigures:
-    name, last, root = taps[0].name, taps[-1], found.taps[-1]
+    """Return the figures of one layer, over all of its calls."""
+    name, last, root = taps[0].name, taps[-1], sensitivity.taps[-1]
     given = [a.ravel() for t in taps for a in _reals(t.inputs[:1])]
     outputs = [_by_unit(_reals(t.output)[0]) for t in taps]
     silent = [_by_unit(_silent(t)) for t in taps]
     recurrent = any(k.startswith("weight_hh_l") for k in weights)
-    # No ReLU is behind these; and a loss without slope kills no unit.
+    # A unit dies in a ReLU, which follows neither a recurrent layer nor the last one;
+    # a loss without a gradient shows nothing about units.
     final = recurrent or np.array_equal(last.output, root.output, True)
     if final or not root.gradient.any():
         silent = [np.zeros_like(s) for s in silent]
-    learned = [k for k in weights if f"{name}.{k}" in found.gradients]
+    learned = [k for k in weights if f"{name}.{k}" in sensitivity.gradients]
     weight = _norm(weights[k] for k in learned)
-    weight_gradient = _norm(found.gradients[f"{name}.{k}"] for k in learned)
+    weight_gradient = _norm(sensitivity.gradients[f"{name}.{k}"] for k in learned)
     saturated: dict[str, float] = {}
     if recurrent:
         values = gates(weights, *last.inputs[:2])[1].items()
@@ -102,9 +105,9 @@ def _row(
 
 
 def _silent(tap: Tap) -> np.ndarray:
-    """Return where an output is at most 0 and its gradient nothing but rounding.
+    """Return where an output is at most 0 and its gradient is only rounding.
 
-    Some gradients are 0 by cancellation, which one framework hits and another not.
+    Some gradients cancel to 0: exactly in one framework, up to rounding in another.
     """
     output, slope = (np.asarray(arrays_in(v)[0]) for v in (tap.output, tap.gradient))
     size = np.abs(slope)
@@ -121,6 +124,7 @@ def _reals(value: Any) -> list[np.ndarray]:
 
 
 def _by_unit(array: np.ndarray) -> np.ndarray:
+    """Return an array (…, units) as (M, units)."""
     return array.reshape(-1, array.shape[-1])
 
 

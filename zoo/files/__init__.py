@@ -1,1 +1,1 @@
-"""Model files: weights under canonical names, written atomically, read with care."""
+"""Model files: canonical weights, written atomically, checked when they are read."""

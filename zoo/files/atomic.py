@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Writing files atomically: complete, or not at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from ..errors import FileError
 
 
 def atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a file beside `path`, then move it there in one step."""
+    """Write a file atomically.
+
+    Args:
+        path: of the file.
+        write: called with a temporary path beside it, which then replaces `path`.
+
+    Raises:
+        FileError: where it cannot be written.
+    """
     try:
         handle, name = tempfile.mkstemp(
             dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix
@@ -22,7 +30,7 @@ def atomically(path: Path, write: Callable[[Path], object]) -> None:
             write(temporary)
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
-            umask = os.umask(0)
+            umask = os.umask(0)  # setting it is the only way to read it
             os.umask(umask)
             temporary.chmod(0o666 & ~umask)
             temporary.replace(path)
@@ -34,7 +42,7 @@ def atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file (UTF-8), whole or not at all.
+    """Write a text file (UTF-8) atomically.
 
     Raises FileError where it cannot be written.
     """

@@ -1,4 +1,4 @@
-"""Reading and writing safetensors files; reading PyTorch's pickles, weights only."""
+"""Reading and writing safetensors; reading the weights in PyTorch's pickles."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ _MAX_HEADER = 100_000_000  # bytes, as safetensors itself
 def read_file(path: Path) -> tuple[State, dict[str, str]]:
     """Return (arrays, metadata) of a safetensors file or a PyTorch pickle.
 
-    Sizes and header are checked before memory is taken; a pickle is read with
+    The size and the header are checked before memory is taken; a pickle is read with
     `weights_only=True`.
+
+    Raises:
+        FileError: for a file that is missing, damaged or of another format.
+        MissingBackendError: for a pickle where PyTorch is not installed.
     """
     if not path.is_file():
         raise FileError(f"no such file: {path}.")
     if path.suffix in (".pt", ".pth", ".bin"):
-        get_backend("torch")  # or the error that PyTorch is not installed
+        get_backend("torch")  # raises where PyTorch is not installed
         from ..torch._weights import read_pickle
 
         return read_pickle(path), {}
@@ -36,7 +40,7 @@ def read_file(path: Path) -> tuple[State, dict[str, str]]:
         _check_header(path)
         with safe_open(path, framework="numpy") as file:
             metadata = dict(file.metadata() or {})
-            names = file.keys()  # the file itself cannot be iterated
+            names = file.keys()  # iterating over the file itself is an error
             return {name: file.get_tensor(name) for name in names}, metadata
     except (SafetensorError, TypeError) as error:
         raise FileError(
@@ -44,7 +48,22 @@ def read_file(path: Path) -> tuple[State, dict[str, str]]:
         ) from None
 
 
+def write_safetensors(
+    tensors: Mapping[str, np.ndarray], path: Path, metadata: dict[str, str]
+) -> None:
+    """Write tensors to a safetensors file, atomically.
+
+    Raises FileError where it cannot be written.
+    """
+    from safetensors.numpy import save_file
+
+    # safetensors ignores strides: it writes an array's memory as it is
+    contiguous = {k: np.asarray(v, order="C") for k, v in tensors.items()}
+    atomically(path, lambda temporary: save_file(contiguous, temporary, metadata))
+
+
 def _check_header(path: Path) -> None:
+    """Raise FileError where the header does not fit the file's size."""
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -61,14 +80,3 @@ def _check_header(path: Path) -> None:
             raise FileError(f"{path} has no readable safetensors header.") from None
     if size != wanted:
         raise FileError(f"{path} is truncated: {size} bytes, {wanted} by its header.")
-
-
-def write_safetensors(
-    tensors: Mapping[str, np.ndarray], path: Path, metadata: dict[str, str]
-) -> None:
-    """Write tensors to a safetensors file, atomically."""
-    from safetensors.numpy import save_file
-
-    # safetensors writes the memory of an array whatever its strides
-    solid = {k: np.asarray(v, order="C") for k, v in tensors.items()}
-    atomically(path, lambda temporary: save_file(solid, temporary, metadata))

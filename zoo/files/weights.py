@@ -1,4 +1,4 @@
-"""State and files: canonical weights, model files, and conversion."""
+"""Canonical weights: reading, setting, converting, saving and loading them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FORMAT_VERSION = 1
 
 
 def state(model: Model) -> State:
-    """Return weights and buffers: canonical names and layouts, copies.
+    """Return copies of the weights and buffers, under canonical names and layouts.
 
     Names and layouts are those of a PyTorch state_dict, without num_batches_tracked.
     """
@@ -39,8 +39,8 @@ def state(model: Model) -> State:
 def load_state(model: Model, state: Mapping[str, np.ndarray]) -> None:
     """Set a model's weights and buffers from canonical arrays.
 
-    Raises StateError, listing every mismatch from both sides, and leaves the model
-    untouched.
+    Raises StateError, which lists every mismatch of names and shapes; the model is
+    then unchanged.
     """
     backend = get_backend(model)
     backend.write(model, match(model.config, backend.shapes(model), state))
@@ -64,11 +64,11 @@ def convert(model: Model, backend: str, *, device: str | None = None) -> Model:
 def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Write a model as safetensors, with its config in the metadata, atomically.
 
-    One file serves every backend; `torch.nn.Module.load_state_dict(strict=True)` of the
-    zoo's own torch class takes its tensors as they are.
+    Every backend loads the same file. Its tensors are a state_dict of the zoo's own
+    torch class, for `load_state_dict(strict=True)`.
     """
     metadata = {
-        "format": "pt",  # what torch's and HF's own loaders look for
+        "format": "pt",  # which Hugging Face's loaders require
         "format_version": str(FORMAT_VERSION),
         "zoo_version": __version__,
         "architecture": config_key(model.config),
@@ -96,16 +96,16 @@ def load(
             the zoo mirrors (safetensors, or PyTorch's .pt/.pth, read as weights only).
         backend: "torch", "tf" or "jax", or an alias.
         name: preset or config of a file that the zoo did not write.
-        dtype: None keeps the file's.
+        dtype: of the model; None keeps the file's.
         device: as in `build`.
-        num_classes: give the model a new head with so many logits, to fine-tune it;
-            all weights that depend on that number start anew, and a warning names them.
+        num_classes: gives the model a new head of this many logits, to fine-tune it;
+            all weights whose shape changes start anew, and a warning lists them.
         seed: of the new head.
         **overrides: config fields, with `name`.
 
     Raises:
-        FileError: for a file that is truncated, oversized, no such file or too new.
-        StateError: for weights that do not fit, listing every mismatch.
+        FileError: for a file that is missing, damaged, or of a later format version.
+        StateError: for weights that do not fit; it lists every mismatch.
     """
     path, package = Path(path), get_backend(backend)
     if overrides and name is None:
@@ -131,7 +131,7 @@ def load(
 def _new_head(
     config: Config, weights: State, shapes: Mapping[str, tuple[int, ...]], seed: int
 ) -> State:
-    """Return fresh weights for those whose shape is another than before."""
+    """Return initial weights for those whose shape has changed."""
     new = {n: s for n, s in shapes.items() if weights[n].shape != tuple(s)}
     if new:
         warnings.warn(
@@ -143,6 +143,7 @@ def _new_head(
 
 
 def _common_dtype(arrays: State, known: Mapping[str, Any]) -> str:
+    """Return the dtype that all arrays have in common, or else float32."""
     dtypes = {str(a.dtype) for a in arrays.values() if str(a.dtype) in known}
     return dtypes.pop() if len(dtypes) == 1 else "float32"
 
@@ -157,7 +158,7 @@ def config_of(
     if "format_version" not in metadata or "architecture" not in metadata:
         if name is None:
             raise FileError(
-                f"{path} was not written by zoo, so it does not say what it holds:"
+                f"{path} was not written by zoo, so its architecture is unknown:"
                 " pass name=, such as name='resnet50'."
             )
         return resolve(name, **overrides)
@@ -182,10 +183,10 @@ def config_of(
 
 
 def export_native(model: Model, path: str | os.PathLike[str], backend: str) -> None:
-    """Write what the plain framework loads.
+    """Write a file that the framework itself loads, without the zoo's help.
 
-    torch: a state_dict as safetensors, for the plain reference class; tf: `.keras`;
-    jax: safetensors with NNX paths and layouts.
+    torch: a state_dict as safetensors, for the plain reference class; tf: a `.keras`
+    file; jax: safetensors with NNX paths and layouts.
     """
     target = convert(model, backend)
     if backend_id(backend) == "tf" and Path(path).suffix != ".keras":

@@ -1,1 +1,1 @@
-"""Using a trained model: opening it, its answers, text that it generates."""
+"""Using a trained model: opening it, its predictions, text that it generates."""

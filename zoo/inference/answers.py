@@ -1,6 +1,6 @@
-"""What a trained model answers, in words: classes, numbers, masks, text.
+"""Predictions of a trained model, in the terms of its data: classes, masks, text.
 
-Every function takes a `Trained`, whose data set says what its outputs mean.
+Every function takes a `Trained`, which knows the classes of its data set.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ INK = ("digits", "mnist")  # data of white ink on black
 
 
 def scores(trained: Trained, inputs: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Return the probabilities (N, …, K) of the classes, or for mse the outputs."""
-    z = np.asarray(predict(trained.model, inputs), np.float64)
+    """Return the probabilities (N, …, K) of the classes; for mse the outputs."""
+    logits = np.asarray(predict(trained.model, inputs), np.float64)
     if trained.loss == "mse":
-        return z
+        return logits
     if trained.loss == "bce":
-        p = 0.5 * (1 + np.tanh(z / 2))  # the sigmoid, without overflow
+        p = 0.5 * (1 + np.tanh(logits / 2))  # the sigmoid, without overflow
         return np.concatenate([1 - p, p], -1) if p.shape[-1] == 1 else p
-    shares = np.exp(z - z.max(-1, keepdims=True))
-    return shares / shares.sum(-1, keepdims=True)
+    exp = np.exp(logits - logits.max(-1, keepdims=True))
+    return exp / exp.sum(-1, keepdims=True)
 
 
 def ranked(trained: Trained, shares: np.ndarray, top: int) -> dict[str, Any]:
-    """Return one example's answer as JSON values.
+    """Return one example's prediction as JSON values.
 
     Args:
-        trained: knows the classes.
-        shares: what `scores` returned of the example, (K,).
-        top: how many classes to name, the likeliest first.
+        trained: the model, and its classes.
+        shares: the `scores` of the example, (K,).
+        top: how many classes to return, the likeliest first.
 
     Returns:
         {"classes": [{"class", "probability"}]}, or {"values": [...]} where the outputs
-        stand for no classes: of an mse, or of a head wider than the data.
+        are not one for each class: an mse, or a head wider than the data.
     """
     if len(shares) != len(trained.classes):
         return {"values": shares.tolist()}
@@ -66,9 +66,9 @@ def ranked(trained: Trained, shares: np.ndarray, top: int) -> dict[str, Any]:
 
 
 def of_numbers(trained: Trained, rows: np.ndarray, top: int) -> list[dict[str, Any]]:
-    """Return an answer for each row of numbers (N, F), as the data set has them.
+    """Return a prediction for each row of numbers (N, F), in the data set's units.
 
-    Raises InputError for a model that takes no such rows.
+    Raises InputError for a model of other inputs.
     """
     spec = trained.model.config.inputs()[0]
     if len(spec.shape) != 1 or rows.shape[1] != spec.shape[0]:
@@ -104,16 +104,17 @@ def picture_inputs(
     """Return the inputs (a batch of one) for a picture.
 
     Args:
-        trained: its data set says of what form and colours pictures are.
+        trained: its data set sets the size and the colours of pictures.
         path: of the picture.
-        invert: take the picture's negative; None: where the data set is white ink on
-            black and the picture's edge is light, with a warning.
+        invert: take the picture's negative. None takes it, with a warning, where the
+            data set is white ink on black and the picture's edge is light.
 
     Raises:
         FileError: for a file that is missing, damaged or no picture.
         InputError: for a data set that does not consist of pictures.
     """
     config = trained.model.config
+    inputs = datasets.picture(path, trained.data, config)  # raises first
     image = open_picture(path)
     if invert is None and trained.data in INK and _light_edge(image):
         invert = True
@@ -122,27 +123,9 @@ def picture_inputs(
             " (invert=False) leaves it.",
             stacklevel=2,
         )
-    return datasets.picture(_negative(image) if invert else image, trained.data, config)
-
-
-def _flat(image: Image) -> Image:
-    """Return a picture as RGB, white behind what is transparent."""
-    from PIL import Image as images
-
-    white = images.new("RGBA", image.size, "white")
-    return images.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-
-
-def _light_edge(image: Image) -> bool:
-    grey = np.asarray(_flat(image).convert("L"), np.float32)
-    edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    return bool(edge.mean() >= 128)
-
-
-def _negative(image: Image) -> Image:
-    from PIL import ImageOps
-
-    return ImageOps.invert(_flat(image))
+    if not invert:
+        return inputs
+    return datasets.picture(_negative(image), trained.data, config)
 
 
 def of_picture(
@@ -153,12 +136,15 @@ def of_picture(
     top: int = 3,
     out: Path | None = None,
 ) -> dict[str, Any]:
-    """Return what a model answers to a picture; of a model of masks, write the mask.
+    """Return the prediction for a picture; a segmentation model also writes its mask.
 
     Args:
         trained, path, invert: as in `picture_inputs`.
-        top: how many classes to name.
-        out: of the mask; None: beside the picture.
+        top: how many classes to return.
+        out: file of the mask; None is `NAME.mask.png` beside the picture.
+
+    Returns:
+        What `ranked` returns, or `write_mask`.
     """
     [shares] = scores(trained, picture_inputs(trained, path, invert))
     if shares.ndim == 1:
@@ -170,9 +156,10 @@ def of_picture(
 def write_mask(
     trained: Trained, ids: np.ndarray, path: Path, out: Path
 ) -> dict[str, Any]:
-    """Write a mask of ids (H, W) in grey, of the picture's size.
+    """Write a mask of ids (H, W) as a grey picture of the original's size.
 
-    Of a picture of another form the model sees the middle: beside it the mask is black.
+    The model sees only the middle of a picture of another aspect ratio; outside of it
+    the mask is black.
 
     Returns {"mask": file, "classes": [{"class", "share"}]}.
     """
@@ -183,16 +170,37 @@ def write_mask(
     width, height = open_picture(path).size
     scale = min(width / ids.shape[1], height / ids.shape[0])
     size = round(scale * ids.shape[1]), round(scale * ids.shape[0])
-    whole = Image.new("L", (width, height))
+    canvas = Image.new("L", (width, height))
     mask = Image.fromarray(grey).resize(size, Image.Resampling.NEAREST)
-    whole.paste(mask, ((width - size[0]) // 2, (height - size[1]) // 2))
-    atomically(out, lambda temporary: whole.save(temporary, "PNG"))
+    canvas.paste(mask, ((width - size[0]) // 2, (height - size[1]) // 2))
+    atomically(out, lambda temporary: canvas.save(temporary, "PNG"))
     shares = np.bincount(ids.ravel(), minlength=count) / ids.size
     classes = [
         {"class": name, "share": float(share)}
         for name, share in zip(trained.classes, shares)
     ]
     return {"mask": str(out), "classes": classes}
+
+
+def _flat(image: Image) -> Image:
+    """Return a picture as RGB; transparent parts become white."""
+    from PIL import Image as images
+
+    white = images.new("RGBA", image.size, "white")
+    return images.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+
+
+def _light_edge(image: Image) -> bool:
+    """Return whether the border of a picture is nearer to white than to black."""
+    grey = np.asarray(_flat(image).convert("L"), np.float32)
+    edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    return bool(edge.mean() >= 128)
+
+
+def _negative(image: Image) -> Image:
+    from PIL import ImageOps
+
+    return ImageOps.invert(_flat(image))
 
 
 # Text
@@ -207,10 +215,10 @@ def continued(
     top_k: int | None = None,
     seed: int = 0,
 ) -> str:
-    """Return a text with `length` more characters; the rest as in `generate`.
+    """Return a prompt with `length` more characters; the other arguments as `generate`.
 
-    Raises InputError for a model that did not learn text, or characters that are not
-    in it.
+    Raises InputError for a model that was not trained on text, or for a prompt with
+    characters that were not in that text.
     """
     if trained.data != "text":
         raise InputError(

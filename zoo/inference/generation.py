@@ -1,8 +1,7 @@
-"""Text from a causal language model: the same tokens in every room.
+"""Text from a causal language model: the same tokens in every backend.
 
-A room gives only the logits. What follows from them, the choice of the next token,
-happens here in NumPy, in float64, with random numbers that depend on nothing but the
-seed, the row and the position.
+A backend computes only the logits. The next token is chosen from them in NumPy, in
+float64, with random numbers that depend only on the seed, the row and the position.
 """
 
 from __future__ import annotations
@@ -31,24 +30,25 @@ def generate(
 ) -> np.ndarray:
     """Return the prompt with `length` more tokens, chosen one after the other.
 
-    Where the text grows longer than the model's context, each token follows from the
-    last `context` tokens.
+    Once the text is longer than the model's context, the model sees only the last
+    `context` tokens.
 
     Args:
         model: a `gpt`, of any backend; it runs in eval mode.
         prompt: token ids (T,) or (N, T), T at least 1.
         length: how many tokens to add.
-        temperature: 0 takes the most likely token, of equals the lowest id; otherwise
-            a token is drawn with probability softmax(logits / temperature).
-        top_k: draw among this many of the most likely tokens; None: among all.
-        seed: of the draws. A row gets the same ones alone as in a batch.
+        temperature: 0 takes the most likely token, and among equals the lowest id;
+            otherwise tokens are drawn with probability softmax(logits / temperature).
+        top_k: draw only among this many of the most likely tokens; None: among all.
+        seed: of the draws. A row alone gets the same draws as in a batch.
 
     Returns:
         int32 ids, (T + length,) or (N, T + length).
 
     Raises:
-        InputError: for another kind of model, or ids that it does not know.
-        ConfigError: for a length, temperature, top_k or seed that makes no sense.
+        InputError: for another kind of model, ids outside of its vocabulary, or logits
+            that are not finite.
+        ConfigError: for a length, temperature, top_k or seed out of range.
     """
     backend, config = get_backend(model), model.config
     if not isinstance(config, GPTConfig):
@@ -61,8 +61,8 @@ def generate(
     known = ids.shape[1]
     text = np.zeros((len(ids), known + length), np.int32)
     text[:, :known] = ids
-    # One shape for the whole text, a power of two: Flax compiles once. No position
-    # sees the zeros that follow it.
+    # One width for the whole text, a power of two, so that Flax compiles once. The
+    # zeros behind the text change nothing: attention is causal.
     longest = max(1, known + length - 1)
     width = min(config.context, 1 << (longest - 1).bit_length())
     for i in range(known, known + length):
@@ -79,28 +79,28 @@ def generate(
 
 
 def _choose(z: np.ndarray, temperature: float, top_k: int | None, u: float) -> int:
-    """Return the next token by its logits (V,): the first of the best, or drawn.
+    """Return the next token from its logits (V,): the likeliest, or drawn by `u`.
 
-    Drawn by inverting the distribution over ids: u in [0, 1) falls into one's share.
-    Ids stay in order, so two tokens of nearly equal logits cannot change places
-    between frameworks.
+    A token is drawn by inverting the cumulative distribution over ids at u in [0, 1).
+    Ids stay in order, not sorted by logits: rounding that differs between frameworks
+    then cannot swap two tokens of nearly equal logits.
     """
     if temperature == 0:
         return int(z.argmax())
     if top_k is not None and top_k < len(z):
-        best = np.argsort(-z, kind="stable")[:top_k]  # of equals the lowest ids
-        out = np.ones(len(z), bool)
-        out[best] = False
-        z = np.where(out, -np.inf, z)
+        best = np.argsort(-z, kind="stable")[:top_k]  # stable: the lowest ids of equals
+        excluded = np.ones(len(z), bool)
+        excluded[best] = False
+        z = np.where(excluded, -np.inf, z)
     with np.errstate(over="ignore"):  # a tiny temperature: exp(-inf) = 0
         shares = np.exp((z - z.max()) / temperature).cumsum()
     return int(np.searchsorted(shares, u * shares[-1], side="right"))
 
 
 def _uniform(seed: int, row: int, count: int) -> np.ndarray:
-    """Return numbers in [0, 1), float64, that go on the same way for a larger count."""
+    """Return numbers in [0, 1), float64; a larger count only appends more."""
     words = np.random.Philox(key=[seed, row]).random_raw(count)
-    # 52 bits: the largest, times any total, is still less than it
+    # 52 bits: the largest number times any total is still below that total
     return (words >> np.uint64(12)) * 2.0**-52
 
 
@@ -120,15 +120,15 @@ def _ids(prompt: Any, vocabulary: int) -> np.ndarray:
 
 
 def _check(length: Any, temperature: Any, top_k: Any, seed: Any) -> None:
-    def whole(value: Any, least: int) -> bool:
+    def is_integer(value: Any, least: int) -> bool:
         number = isinstance(value, Integral) and not isinstance(value, bool)
         return number and least <= int(value) < 2**64
 
-    if not whole(length, 0):
-        raise ConfigError(f"length must be 0 or a whole number; got {length!r}.")
-    if top_k is not None and not whole(top_k, 1):
+    if not is_integer(length, 0):
+        raise ConfigError(f"length must be a whole number, 0 or more; got {length!r}.")
+    if top_k is not None and not is_integer(top_k, 1):
         raise ConfigError(f"top_k must be at least 1, or None; got {top_k!r}.")
-    if not whole(seed, 0):
+    if not is_integer(seed, 0):
         raise ConfigError(f"seed must be an integer in [0, 2**64); got {seed!r}.")
     real = isinstance(temperature, Real) and math.isfinite(temperature)
     if not real or temperature < 0:

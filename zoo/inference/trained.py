@@ -1,4 +1,4 @@
-"""Open a trained model: a run's checkpoint, or a saved file."""
+"""Opening a trained model: a run's checkpoint, or a saved file."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ..training.resume import revive
 
 
 class Trained(NamedTuple):
-    """A model and what is known of its training."""
+    """A model, and how it was trained."""
 
     model: Model
     recipe: Recipe
     data: str  # name of the data set
-    path: Path | None  # of its files
-    classes: tuple[str, ...]  # none where not known
-    step: int | None
+    path: Path | None  # of the data set's files
+    classes: tuple[str, ...]  # empty if unknown
+    step: int | None  # of the checkpoint; None of a file
 
     @property
     def loss(self) -> str:
@@ -35,7 +35,7 @@ class Trained(NamedTuple):
         """Return the data set that the model is trained on, with its own split.
 
         Args:
-            path: of its files, where they are not where the run found them.
+            path: of its files, if they have moved since the run.
         """
         path, seed = path or self.path, self.recipe.seed
         config = self.model.config
@@ -43,7 +43,7 @@ class Trained(NamedTuple):
 
 
 def backend_of_run(path: str | os.PathLike[str]) -> str | None:
-    """Return the backend in which a run began; None for what is no run's folder."""
+    """Return the backend in which a run began, or None for a file."""
     return None if Path(path).is_file() else RunFolder(path).about().get("backend")
 
 
@@ -58,19 +58,20 @@ def open_trained(
 ) -> Trained:
     """Return the model of a run's folder, or of a file that zoo wrote.
 
-    Where the run has a moving average of its weights, the model gets that.
+    If the run kept a moving average of its weights, the model has the averaged ones.
 
     Args:
         path: of the folder or the file.
-        backend: to run in; None: the one that the run began in, or torch for a file.
+        backend: to run in; None is the run's own, or torch for a file.
         device: as in `build`.
-        step: of the checkpoint; None: the last.
-        best: take the best checkpoint.
-        data: name of another data set than the run's; a file needs one.
+        step: of the checkpoint; None is the last.
+        best: choose the best checkpoint.
+        data: name of another data set than the run's; required for a file.
 
     Raises:
-        ConfigError: for a step beside `best`, either of a file, or a file without data.
-        FileError: for what is no run and no such file, or has no such checkpoint.
+        ConfigError: for both `step` and `best`, for one of them with a file, or for a
+            file without `data`.
+        FileError: for a path that is neither, or a checkpoint that does not exist.
     """
     if best and step is not None:
         raise ConfigError("choose a step or the best checkpoint, not both.")
@@ -99,6 +100,7 @@ def open_trained(
 
 
 def _best_step(folder: RunFolder) -> int:
+    """Return the step of a run's best checkpoint."""
     if (best := folder.best()) is None:
         raise FileError(f"{folder.path} has no best checkpoint: it was not evaluated.")
     return best["step"]

@@ -1,4 +1,4 @@
-"""The JAX room: each architecture in plain Flax NNX. The package is the backend."""
+"""The JAX backend: each architecture in plain Flax NNX. See `zoo.backend`."""
 
 from ._data import loader
 from ._explain import sensitivities

@@ -1,4 +1,4 @@
-"""Batches as JAX's own loops take them: an iterable of arrays, channels last."""
+"""Batches for plain JAX loops: an iterable of arrays, channels last."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Examples = tuple[Array | tuple[Array, ...], Array]
 
 
 class Loader:
-    """The batches of one epoch; each `for` loop over it begins anew."""
+    """The batches of one epoch; each `for` loop starts again at the first."""
 
     def __init__(self, batches: BatchSource, epoch: int) -> None:
         self.batches, self.epoch = batches, epoch
@@ -31,14 +31,9 @@ class Loader:
 
 
 def loader(batches: BatchSource, epoch: int = 0) -> Loader:
-    """Return the batches of an epoch as an iterable, in `fit`'s order.
+    """Return the batches of an epoch as an iterable, in the order of `fit`.
 
-    Args:
-        batches: such as `zoo.data.batches.Batches`.
-        epoch: which one, from 0; each has an order of its own.
-
-    Yields:
-        (inputs, targets): float (N, H, W, C) and so on, ids int32; a tuple of inputs
-        where the model takes several.
+    It yields (inputs, targets): images and masks as float (N, H, W, C), ids as int32,
+    and a tuple of inputs for a model that takes several.
     """
     return Loader(batches, epoch)

@@ -1,7 +1,7 @@
-"""Dropout that is a function of a key: the zoo's masks, or JAX's own draws.
+"""Dropout masks as functions of a key: the zoo's masks, or JAX's own draws.
 
-Both go without Flax's random streams, so nothing is left over from one step to the
-next. Enter either inside the function that is traced, with the model that it runs.
+Neither uses Flax's random streams, so no step depends on the one before. Enter either
+inside the traced function, with the model that it runs.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _Key = int | Array
 
 @contextmanager
 def counted(model: nnx.Module, key: _Key, first_row: _Key = 0) -> Iterator[None]:
-    """Let the model's active dropouts use the masks of `zoo.spec.masks` meanwhile.
+    """Inside the block, make the model's dropouts use the masks of `zoo.spec.masks`.
 
     Args:
         model: in training mode; a dropout in eval mode still does nothing.
-        key: of the step, see `zoo.spec.masks.step_key`: an integer or a uint32,
-            traced or not.
-        first_row: place of the inputs' first row in the whole batch; likewise.
+        key: of the step, see `zoo.spec.masks.step_key`. An integer or a uint32, which
+            may be traced.
+        first_row: index of the inputs' first row in the full batch, of the same types.
     """
     stacks = submodules(model).values()
     time_major = {
@@ -42,10 +42,10 @@ def counted(model: nnx.Module, key: _Key, first_row: _Key = 0) -> Iterator[None]
     }  # (T, N, C)
 
     def drop(layer: nnx.Dropout, x: Array, own: Array) -> Array:
-        turned = id(layer) in time_major
-        shape = (x.shape[1], x.shape[0], *x.shape[2:]) if turned else x.shape
+        swapped = id(layer) in time_major
+        shape = (x.shape[1], x.shape[0], *x.shape[2:]) if swapped else x.shape
         keep = _keep(shape, own, _word(first_row), layer.rate)
-        keep = keep.swapaxes(0, 1) if turned else keep
+        keep = keep.swapaxes(0, 1) if swapped else keep
         return jnp.where(keep, x / (1 - layer.rate), 0)
 
     with _dropping(model, key, drop):
@@ -54,13 +54,16 @@ def counted(model: nnx.Module, key: _Key, first_row: _Key = 0) -> Iterator[None]
 
 @contextmanager
 def seeded(model: nnx.Module, key: _Key, first_row: _Key = 0) -> Iterator[None]:
-    """Let the dropouts draw JAX's own masks of `key`; arguments as for `counted`."""
+    """Inside the block, make the dropouts draw JAX's own masks that depend on `key`.
+
+    Arguments as for `counted`.
+    """
 
     def drop(layer: nnx.Dropout, x: Array, own: Array) -> Array:
         # Workers that hold different rows must not draw the same masks.
         stream = jax.random.fold_in(jax.random.key(own), _word(first_row))
-        # float32 in any case: as many bits are drawn as the rate's type has, and the
-        # masks must not depend on whether this process runs JAX in 64 bits
+        # The rate's dtype decides how many bits are drawn. Always float32, so that the
+        # masks do not depend on whether this process runs JAX in 64 bits.
         kept = np.float32(1 - layer.rate)
         keep = jax.random.bernoulli(stream, kept, x.shape)
         return jnp.where(keep, x / (1 - layer.rate), 0)
@@ -76,7 +79,7 @@ _own_call = nnx.Dropout.__call__
 def _dropping(
     model: nnx.Module, key: _Key, drop: Callable[..., Array]
 ) -> Iterator[None]:
-    """Let `drop(layer, x, own key)` take the place of Flax's dropout."""
+    """Replace Flax's dropout by `drop(layer, x, own key)` inside the block."""
     names = {id(m): name for name, m in submodules(model).items()}
     calls: Counter[int] = Counter()
 
@@ -121,7 +124,7 @@ def _scramble(x: Array) -> Array:
 
 
 def _word(number: _Key) -> Array:
-    # No int32 on the way, which has no room for large keys.
+    # Not through int32, which is too small for large keys.
     return jnp.asarray(
         np.uint32(number) if isinstance(number, int) else number, jnp.uint32
     )

@@ -15,8 +15,9 @@ from ..spec.tracing import Call, Recorder, Sensitivity, taps
 from ._run import LOSSES, _copy, _inside, _native, _outside, watched
 from ._weights import read, submodules, trainable
 
+# Outputs and targets -> a scalar.
 OBJECTIVES = {**LOSSES, "score": lambda z, w: (z * w).sum()}
-_Seen = list[tuple[Any, Any]]  # what each call was given, and gave
+_Arrays = list[tuple[Any, Any]]  # (inputs, output) of each call
 
 
 def sensitivities(
@@ -26,34 +27,28 @@ def sensitivities(
     objective: str,
     training: bool = False,
 ) -> Sensitivity:
-    """Run forward and backward once, without dropout; the model is kept.
-
-    Args:
-        model: whose submodules' outputs are wanted.
-        inputs: in call order, channels last.
-        targets: what the objective compares the outputs with, channels last.
-        objective: a loss, or "score": the sum of the outputs times the targets.
-        training: by the batch's statistics, not the running ones.
-    """
+    """Run forward and backward once; return every output with its gradient."""
     graph, params, rest = nnx.split(_copy(model, training), nnx.Param, ...)
-    xs = dict(enumerate(_native(x, model) for x in inputs))
+    xs = dict(enumerate(_native(x, model) for x in inputs))  # (N, H, W, C)
     reals = {i: x for i, x in xs.items() if _real(x)}
-    whole = (graph, rest, {**xs, **dict.fromkeys(reals)}, _native(targets, model))
+    others = {**xs, **dict.fromkeys(reals)}
+    fixed = (graph, rest, others, _native(targets, model))
     calls: list[Call] = []
 
-    def survey(params: Any, reals: Any) -> _Seen:
-        _, calls[:] = _forward(params, reals, None, *whole, objective)
+    def survey(params: Any, reals: Any) -> _Arrays:
+        _, calls[:] = _forward(params, reals, None, *fixed, objective)
         return _arrays(calls)
 
     outputs = jax.tree.leaves([own for _, own in jax.eval_shape(survey, params, reals)])
-    # The gradient of a zero that is added to an output is that of the output.
+    # A zero added to an output has the same gradient as the output.
     zeros = [jnp.zeros(y.shape, y.dtype) for y in outputs if _real(y)]
-    grads, seen = _backward(params, reals, zeros, *whole, objective)
-    held = [c._replace(given=g, own=o) for c, (g, o) in zip(calls, seen)]
-    after = nnx.merge(graph, grads[0], rest, copy=True)  # gradients in weights' places
+    grads, arrays = _backward(params, reals, zeros, *fixed, objective)
+    calls = [c._replace(given=g, own=o) for c, (g, o) in zip(calls, arrays)]
+    # The model's structure gives the gradients their canonical names.
+    after = nnx.merge(graph, grads[0], rest, copy=True)
     learned = trainable(model)
-    return Sensitivity(
-        taps(held, grads[2], _outside),
+    return Sensitivity(  # (N, H, W, C)
+        taps(calls, grads[2], _outside),
         {k: v for k, v in read(after).items() if k in learned},
         {i: _outside(g) for i, g in grads[1].items()},
     )
@@ -69,32 +64,32 @@ def _forward(
     targets: jax.Array,
     objective: str,
 ) -> tuple[jax.Array, list[Call]]:
-    """Return the objective and every call; these hold tracers."""
+    """Return the objective and every call, whose arrays are tracers."""
     live = nnx.merge(graph, params, rest, copy=True)
-    left = iter(zeros or ())
+    pending = iter(zeros or ())
 
     def tap(output: jax.Array) -> jax.Array:
-        return output + next(left) if _real(output) else output
+        return output + next(pending) if _real(output) else output
 
-    fed = [reals.get(i, x) for i, x in xs.items()]
-    outputs, calls = _recorded(live, fed, None if zeros is None else tap)
-    return OBJECTIVES[objective](outputs, targets), calls
+    inputs = [reals.get(i, x) for i, x in xs.items()]
+    outputs, calls = _recorded(live, inputs, None if zeros is None else tap)
+    return OBJECTIVES[objective](outputs, targets), calls  # (), one for each call
 
 
 @partial(jax.jit, static_argnames=("graph", "objective"))
 def _backward(params, reals, zeros, graph, rest, xs, targets, objective):
-    def value(params: Any, reals: Any, zeros: Any) -> tuple[jax.Array, _Seen]:
-        whole = (graph, rest, xs, targets, objective)
-        found, calls = _forward(params, reals, zeros, *whole)
-        return found, _arrays(calls)
+    def value(params: Any, reals: Any, zeros: Any) -> tuple[jax.Array, _Arrays]:
+        fixed = (graph, rest, xs, targets, objective)
+        number, calls = _forward(params, reals, zeros, *fixed)
+        return number, _arrays(calls)
 
     return jax.grad(value, (0, 1, 2), has_aux=True)(params, reals, zeros)
 
 
-def _arrays(calls: Sequence[Call]) -> _Seen:
-    """Return what each call was given and gave, with None for what is no array."""
-    seen = [(c.given, c.own) for c in calls]
-    return jax.tree.map(lambda v: v if hasattr(v, "dtype") else None, seen)
+def _arrays(calls: Sequence[Call]) -> _Arrays:
+    """Return each call's inputs and output, None instead of anything but an array."""
+    pairs = [(c.given, c.own) for c in calls]
+    return jax.tree.map(lambda v: v if hasattr(v, "dtype") else None, pairs)
 
 
 def _real(array: Any) -> bool:
@@ -104,7 +99,7 @@ def _real(array: Any) -> bool:
 def _recorded(
     model: nnx.Module, xs: Sequence[Any], tap: Callable[[Any], Any] | None
 ) -> tuple[jax.Array, list[Call]]:
-    """Return the outputs and every submodule's call; these may hold tracers."""
+    """Return the outputs and every submodule's call, whose arrays may be tracers."""
     modules = submodules(model)
     names = {id(m): name for name, m in modules.items()}
     recorder = Recorder(names, lambda t: t, _inside, tap=tap)

@@ -1,8 +1,8 @@
-"""What the frameworks disagree on, settled for JAX.
+"""Layers on which the frameworks differ, written for JAX.
 
-Flax's built-ins serve wherever they are equal and fast. Ours below are not equal
-(BatchNorm's variance, LeakyReLU's and GELU's gradients at their edges) or slow: the
-backward pass of some XLA operators falls off a cliff on CPUs.
+Flax's built-ins are used wherever they are equal and fast. The others differ (batch
+norm's variance, LeakyReLU's gradient at 0) or are slow: the backward passes of some XLA
+operators take many times as long on a CPU. Ours replace them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jax import Array
 
 from ..spec.pooling import window_averages
 
-BN_EPS, BN_MOMENTUM = 1e-5, 0.9  # Flax's momentum weighs the old value
+BN_EPS, BN_MOMENTUM = 1e-5, 0.9  # Flax's momentum multiplies the old value
 LN_EPS = 1e-5
 
 
@@ -27,7 +27,7 @@ def activation(kind: str) -> Callable[[Array], Array]:
         return PReLU()
     return {
         "relu": jax.nn.relu,
-        # jax.nn.leaky_relu has slope 1 at exactly 0, the others .01
+        # At exactly 0, jax.nn.leaky_relu has slope 1, the others .01.
         "leaky_relu": lambda x: jnp.where(x > 0, x, 0.01 * x),
         "elu": lambda x: jax.nn.elu(x, alpha=1.0),
         "selu": jax.nn.selu,
@@ -129,10 +129,10 @@ def _group_norm(channels: int, groups: int, rngs: nnx.Rngs) -> nnx.GroupNorm:
 
 
 class LayerNorm(nnx.LayerNorm):
-    """Layer norm with the two-pass variance, which does not cancel.
+    """Layer norm with the two-pass variance, which loses no digits.
 
-    Flax has it too (`use_fast_variance=False`), but centres the input twice, which
-    costs a transformer 15 % of a training step on a CPU.
+    Flax has it too (`use_fast_variance=False`), but centres the input twice. That costs
+    a transformer 15 % of a training step on a CPU.
     """
 
     def __call__(self, x: Array) -> Array:
@@ -153,7 +153,7 @@ def layer_norm(features: int, eps: float = LN_EPS, *, rngs: nnx.Rngs) -> LayerNo
 class ConvTranspose(nnx.Module):
     """Transposed convolution whose kernel equals its stride, as one matmul.
 
-    Nothing overlaps, so each input pixel paints its own k x k square. XLA's general
+    Outputs do not overlap: each input pixel makes its own k x k square. XLA's general
     transposed convolution is 30 times as slow to train on a CPU. The weight has
     PyTorch's layout (in, out, k, k).
     """
@@ -168,8 +168,8 @@ class ConvTranspose(nnx.Module):
         n, h, w, _ = x.shape
         weight = self.weight[...].astype(x.dtype)
         _, c_out, k, _ = weight.shape
-        y = jnp.einsum("nhwi,iokl->nhkwlo", x, weight)
-        y = y.reshape(n, h * k, w * k, c_out)
+        y = jnp.einsum("nhwi,iokl->nhkwlo", x, weight)  # (N, H, k, W, k, C)
+        y = y.reshape(n, h * k, w * k, c_out)  # (N, H*k, W*k, C)
         return y + self.bias[...].astype(x.dtype)
 
 
@@ -190,20 +190,20 @@ class PatchConv(nnx.Module):
         n, h, w, c_in = x.shape
         weight = self.weight[...].astype(x.dtype)
         k = weight.shape[2]
-        x = x.reshape(n, h // k, k, w // k, k, c_in)
-        y = jnp.einsum("nhkwli,oikl->nhwo", x, weight)
+        x = x.reshape(n, h // k, k, w // k, k, c_in)  # (N, H/k, k, W/k, k, C)
+        y = jnp.einsum("nhkwli,oikl->nhwo", x, weight)  # (N, H/k, W/k, C_out)
         return y + self.bias[...].astype(x.dtype)
 
 
 def max_pool(
     x: Array, kernel: int, stride: int, padding: int = 0, ceil: bool = False
 ) -> Array:
-    """Max-pool (N, H, W, C), padded with -inf; ties go to the first, as in PyTorch.
+    """Max-pool (N, H, W, C), padded with -inf; of equals the first, as in PyTorch.
 
-    Separable: along W, then along H, over strided slices. The gradient is a few
-    selects where XLA's select-and-scatter costs 5 to 20 times as much on a CPU.
+    Separable: along W, then along H, over strided slices. Its gradient is a few
+    selects; XLA's select-and-scatter costs 5 to 20 times as much on a CPU.
     """
-    # A last window that ceil mode adds must start inside the image or before it.
+    # In ceil mode the last window must start inside the image or its left padding.
     after = min(padding + stride - 1, kernel - 1) if ceil else padding
     for axis in (2, 1):
         if after:
@@ -222,21 +222,21 @@ def avg_pool(x: Array, kernel: int, stride: int) -> Array:
 
 
 def _windows(x: Array, kernel: int, stride: int, axis: int) -> list[Array]:
-    """Return the first pixels of all windows along an axis, the second, and so on."""
+    """Return the first pixel of every window along an axis, the second, and so on."""
     last = (x.shape[axis] - kernel) // stride * stride + 1
     cut = jax.lax.slice_in_dim
     return [cut(x, i, i + last, stride, axis) for i in range(kernel)]
 
 
 def _larger(a: Array, b: Array) -> Array:
-    # a >= b keeps the first; a != a keeps a NaN
+    # a >= b keeps the first of equals; a != a keeps a NaN.
     return jnp.where((a >= b) | (a != a), a, b)
 
 
 def adaptive_avg_pool(x: Array, size: int) -> Array:
-    """Average (N, H, W, C) to (N, size, size, C), over the windows of PyTorch.
+    """Average (N, H, W, C) to (N, size, size, C), over PyTorch's windows.
 
-    Two matrices, as the windows overlap unless `size` divides H and W.
+    By two matrix products, as the windows overlap unless `size` divides H and W.
     """
     _, h, w, _ = x.shape
     if (h, w) == (size, size):
@@ -247,7 +247,7 @@ def adaptive_avg_pool(x: Array, size: int) -> Array:
 
 
 class _Recurrent(nnx.Module):
-    """Stacked, optionally bidirectional recurrence over raw PyTorch-layout weights.
+    """Stacked, optionally bidirectional recurrence over weights in PyTorch's layout.
 
     One matmul projects the inputs of all steps before the scan.
     """
@@ -272,7 +272,7 @@ class _Recurrent(nnx.Module):
         between = dropout if num_layers > 1 else 0.0
         self.dropout = nnx.Dropout(between, rngs=rngs)
         width, wide = input_size, self.gates * hidden_size
-        real = jnp.float32  # also where JAX runs in 64 bits
+        real = jnp.float32  # also when JAX runs in 64 bits
         ih = nnx.initializers.lecun_normal(in_axis=1, out_axis=0)
         hh = nnx.initializers.orthogonal(column_axis=0)
         for layer in range(num_layers):
@@ -299,40 +299,42 @@ class _Recurrent(nnx.Module):
         """
         keep = None
         if lengths is not None:
-            keep = jnp.arange(x.shape[1])[:, None, None] < lengths[:, None]
-        x = jnp.swapaxes(x, 0, 1)  # (T, N, C): scan runs over the first axis
+            steps = jnp.arange(x.shape[1])[:, None, None]  # (T, 1, 1)
+            keep = steps < lengths[:, None]  # (T, N, 1)
+        x = jnp.swapaxes(x, 0, 1)  # (T, N, C), as scan runs over the first axis
         runs: list[tuple[Array, Array]] = []
         for layer in range(self.num_layers):
             x = self.dropout(x) if layer else x
             runs = [self._run(x, keep, name) for name in self._names(layer)]
-            x = jnp.concatenate([out for out, _ in runs], -1)
-        last = jnp.concatenate([h for _, h in runs], -1)
-        return jnp.swapaxes(x, 0, 1), last
+            x = jnp.concatenate([out for out, _ in runs], -1)  # (T, N, D*H)
+        last = jnp.concatenate([h for _, h in runs], -1)  # (N, D*H)
+        return jnp.swapaxes(x, 0, 1), last  # (N, T, D*H), (N, D*H)
 
     def _run(self, x: Array, keep: Array | None, name: str) -> tuple[Array, Array]:
         def weight(kind: str) -> Array:
             return getattr(self, f"{kind}_{name}")[...].astype(x.dtype)
 
-        z = x @ weight("weight_ih").T
+        z = x @ weight("weight_ih").T  # (T, N, gates*H)
         w_hh, b_ih = weight("weight_hh").T, weight("bias_ih")
         b_hh = weight("bias_hh") if self.hidden_bias else None
 
         def step(state, inputs):
-            z, keep = inputs
-            hidden = state[0] @ w_hh
+            z, keep = inputs  # (N, gates*H), (N, 1)
+            hidden = state[0] @ w_hh  # (N, gates*H)
             hidden = hidden if b_hh is None else hidden + b_hh
-            new = self.cell(z + b_ih, hidden, state)  # fuses; a pass over z before not
+            # b_ih is added inside the scan, where XLA fuses it.
+            new = self.cell(z + b_ih, hidden, state)
             if keep is None:
                 return new, new[0]
             kept = tuple(jnp.where(keep, a, b) for a, b in zip(new, state))
             return kept, jnp.where(keep, new[0], 0)
 
-        zeros = jnp.zeros((x.shape[1], self.hidden_size), x.dtype)
+        zeros = jnp.zeros((x.shape[1], self.hidden_size), x.dtype)  # (N, H)
         start = (zeros,) * (2 if isinstance(self, LSTM) else 1)
-        # Backwards, padding comes first and leaves the zero state as it is.
+        # In reverse, padding comes first and leaves the zero state unchanged.
         reverse = name.endswith("_reverse")
         state, out = jax.lax.scan(step, start, (z, keep), reverse=reverse)
-        return out, state[0]
+        return out, state[0]  # (T, N, H), (N, H)
 
 
 class RNN(_Recurrent):

@@ -1,8 +1,8 @@
 """The optimizers of a recipe: Optax chains by PyTorch's formulas.
 
-The chains end before the learning rate, which the training step multiplies. Optax's
-own parts serve where they are equal; those below put epsilon elsewhere, or compute
-1 - beta^t in a form that loses half of float32's digits.
+The chains leave out the learning rate, by which the training step multiplies. Optax's
+own parts are used where they are equal. The others add epsilon in another place, or
+compute 1 - beta^t in a form that loses half of float32's digits; ours replace them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Weights = list[Array]
 def optimizer(
     names: Sequence[str], shapes: dict[str, tuple[int, ...]], recipe: Recipe
 ) -> optax.GradientTransformation:
-    """Return the recipe's optimizer for a list of weights of these canonical names."""
+    """Return the recipe's optimizer for a list of weights, given canonical names."""
     core = _OPTIMIZERS[recipe.optimizer](recipe.constants)
     mask = [recipe.decays(shapes[n]) for n in names]
     if not any(mask):
@@ -43,7 +43,7 @@ class Moments(NamedTuple):
 
 
 class NAdamMoments(NamedTuple):
-    """State of NAdam: `mu_product` is the product of all momenta yet."""
+    """State of NAdam; `mu_product` is the product of all momenta so far."""
 
     count: Array
     mu: Weights
@@ -58,7 +58,7 @@ class SumOfSquares(NamedTuple):
 
 
 def _correction(decay: float, count: Array, dtype: Any) -> Array:
-    """Return 1 - decay^count, in a form that float32 stands."""
+    """Return 1 - decay^count, in a form that loses no digits in float32."""
     return -jnp.expm1(math.log(decay) * count.astype(dtype))
 
 
@@ -165,17 +165,17 @@ SCALARS = {"step": "count", "mu_product": "mu_product"}
 
 
 def fields(state: Any) -> dict[str, Any]:
-    """Return every named field of a chain's state, whichever part holds it."""
+    """Return every named field of a chain's state, whichever part has it."""
     if hasattr(state, "_fields"):
         return state._asdict()
-    found: dict[str, Any] = {}
+    named: dict[str, Any] = {}
     for part in state if isinstance(state, tuple) else ():
-        found |= fields(part)
-    return found
+        named |= fields(part)
+    return named
 
 
 def with_fields(state: Any, values: dict[str, Any]) -> Any:
-    """Return a chain's state with some named fields exchanged."""
+    """Return a chain's state with some named fields replaced."""
     if hasattr(state, "_fields"):
         own = {k: v for k, v in values.items() if k in fields(state)}
         return state._replace(**own)

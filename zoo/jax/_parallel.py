@@ -1,8 +1,8 @@
-"""One model on several devices: arrays over a mesh, the same jitted step.
+"""One model on several devices: arrays sharded over a mesh, the same jitted step.
 
-The rows of every batch are spread over the devices, all else is on each of them. XLA
-adds what the devices must exchange: a mean over the batch is one over all of it, batch
-norm's too. With `jax.distributed`, the devices of several processes are one mesh.
+Each device takes its own rows of every batch, and has all other arrays. XLA adds the
+communication, so a mean over the batch, batch norm's too, is over all devices' rows.
+With `jax.distributed`, the devices of several processes form one mesh.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 
 def join(model: nnx.Module) -> bool:
-    """Return whether this process is the first of those of `jax.distributed`."""
+    """Return whether this process is the first of `jax.distributed`."""
     return jax.process_index() == 0
 
 
 class Alone:
-    """One device, which has every batch as a whole."""
+    """One device, which takes every row of a batch."""
 
     def jit(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a step, compiled; its first argument is donated."""
+        """Return a compiled step, whose first argument is donated."""
         return jax.jit(step, donate_argnums=0)
 
     def spread(self, array: np.ndarray) -> Any:
-        """Return inputs or targets of a (part of a) batch, over the devices."""
+        """Return inputs or targets of one part of a batch, sharded over the devices."""
         return array
 
     def everywhere(self, carry: Any) -> Any:
-        """Return arrays so that every device has all of them."""
+        """Return arrays that every device has a full copy of."""
         return carry
 
-    def here(self, array: Array) -> Array:
-        """Return one of these as an array of this process."""
+    def local(self, array: Array) -> Array:
+        """Return this process's copy of such an array."""
         return array
 
     def lead(self, values: Sequence[float]) -> list[float]:
-        """Return what the first process gave."""
+        """Return the values of the first process, in every process."""
         return list(values)
 
 
 class Devices(Alone):
-    """All devices, of all processes, of the kind that the model is on."""
+    """All devices of all processes, of the same kind as the model's."""
 
     def __init__(self, model: nnx.Module) -> None:
         leaf = jax.tree.leaves(nnx.state(model, nnx.Param))[0]
@@ -63,18 +63,18 @@ class Devices(Alone):
         return jax.jit(step, donate_argnums=0, out_shardings=self.all)
 
     def spread(self, array: np.ndarray) -> Array:
-        # Rows that the devices do not divide go to all of them: the same numbers.
-        where = self.all if len(array) % self.count else self.rows
-        return jax.make_array_from_callback(array.shape, where, lambda i: array[i])
+        # Where the devices do not divide the rows, each takes all: the same numbers.
+        sharding = self.all if len(array) % self.count else self.rows
+        return jax.make_array_from_callback(array.shape, sharding, lambda i: array[i])
 
     def everywhere(self, carry: Any) -> Any:
         return jax.device_put(carry, self.all)
 
-    def here(self, array: Array) -> Array:
+    def local(self, array: Array) -> Array:
         return array.addressable_data(0)
 
     def lead(self, values: Sequence[float]) -> list[float]:
-        # As bytes: outside of 64-bit mode JAX would round them.
+        # As bytes, because JAX would round float64 outside of its 64-bit mode.
         own = np.array(values, np.float64).view(np.uint8)
-        told = multihost_utils.broadcast_one_to_all(own)
-        return np.asarray(told).view(np.float64).tolist()
+        first = multihost_utils.broadcast_one_to_all(own)
+        return np.asarray(first).view(np.float64).tolist()

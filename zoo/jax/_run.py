@@ -1,4 +1,7 @@
-"""Build, run, differentiate and trace Flax models; NumPy, channels last, outside."""
+"""Build, run, differentiate and trace Flax models, from and to NumPy.
+
+On the NumPy side images are channels last.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +41,9 @@ def construct(
     device: str | None,
     native_seed: int | None,
 ) -> nnx.Module:
-    """Return `cls(config, rngs=…)`; weights are unset unless `native_seed` is given.
+    """Return `cls(config, …)`; its weights are unset unless `native_seed` is given.
 
-    Unset means zeros made without running (and compiling) any initialiser.
+    Unset weights are zeros, made without running (and compiling) any initialiser.
     """
     if dtype == "float64" and not jax.config.read("jax_enable_x64"):
         jax.config.update("jax_enable_x64", True)
@@ -58,10 +61,10 @@ def construct(
         if dtype != "float32":
             _cast(model, DTYPES[dtype])
     if device:
-        place = _device(device)
+        target = _device(device)
         for _, variable in nnx.iter_graph(model):
             if isinstance(variable, nnx.Variable):
-                variable.set_value(jax.device_put(variable.get_value(), place))
+                variable.set_value(jax.device_put(variable.get_value(), target))
     return model
 
 
@@ -77,7 +80,7 @@ def _device(name: str) -> jax.Device:
 
 
 def _materialise(model: nnx.Module) -> None:
-    """Give the abstract variables values: zeros, and live random streams."""
+    """Replace abstract variables by zeros, and random states by real ones."""
     streams = 0
     for _, variable in nnx.iter_graph(model):
         if isinstance(variable, nnx.RngKey):
@@ -95,7 +98,7 @@ def _cast(model: nnx.Module, dtype: Any) -> None:
         if isinstance(node, _WEIGHTS):
             node.set_value(jnp.asarray(node.get_value()).astype(dtype))
         elif isinstance(node, nnx.Module) and getattr(node, "dtype", None) is not None:
-            node.dtype = dtype  # pyrefly: ignore[missing-attribute]  # nnx.Embed keeps the dtype it was built with
+            node.dtype = dtype  # pyrefly: ignore[missing-attribute]  # nnx.Embed stores its dtype
 
 
 def dropouts(model: nnx.Module) -> dict[str, float]:
@@ -131,7 +134,7 @@ def _copy(model: nnx.Module, training: bool) -> nnx.Module:
         model.eval()
         return model
     model.train()
-    # masks differ between frameworks; the ladder walks without
+    # Native dropout masks differ between frameworks, so the ladder uses none.
     model.set_attributes(nnx.Dropout, deterministic=True, raise_if_not_found=False)
     return model
 
@@ -140,7 +143,7 @@ def _copy(model: nnx.Module, training: bool) -> nnx.Module:
 def exact(model: nnx.Module, dtype: str) -> Iterator[nnx.Module]:
     """Yield a copy of the model as it stands, in this dtype, at full precision.
 
-    What `forward` compiled before is not used again: a patched function would not show.
+    `forward` compiles anew inside the block, so that patched functions take effect.
     """
     global _now
     _now = next(_generation)
@@ -161,7 +164,7 @@ def _call(generation: int, model: nnx.Module, *inputs: jax.Array) -> jax.Array:
 
 
 def forward(model: nnx.Module, inputs: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the outputs in eval mode; the model itself keeps its mode."""
+    """Return the outputs in eval mode."""
     model = _copy(model, training=False)
     return _outside(_call(_now, model, *(_native(x, model) for x in inputs)))
 
@@ -181,7 +184,7 @@ def backward(
     targets: Mapping[str, np.ndarray],
     loss: str,
 ) -> Pass:
-    """Run forward in training mode and backward from `loss`; the model is kept."""
+    """Run forward in training mode, without dropout, and backward from `loss`."""
     graph, params, rest = nnx.split(_copy(model, training=True), nnx.Param, ...)
     xs = [_native(x, model) for x in inputs]
     ts = {k: _native(t, model) for k, t in targets.items()}
@@ -191,10 +194,10 @@ def backward(
     def run(params, rest, xs, ts):
         def objective(params, real_xs):
             live = nnx.merge(graph, params, rest, copy=True)
-            fed = list(xs)
+            inputs = list(xs)
             for i, x in zip(reals, real_xs):
-                fed[i] = x
-            outputs = live(*fed)
+                inputs[i] = x
+            outputs = live(*inputs)
             losses = {k: LOSSES[k](outputs, t) for k, t in ts.items()}
             return losses[loss], (outputs, losses, nnx.state(live, nnx.BatchStat))
 
@@ -203,26 +206,27 @@ def backward(
         return aux, grads
 
     (outputs, losses, stats), (grads, x_grads) = run(params, rest, xs, ts)
-    after = nnx.merge(graph, grads, rest, copy=True)  # gradients in weights' places
+    # The model's structure gives gradients and statistics their canonical names.
+    after = nnx.merge(graph, grads, rest, copy=True)
     nnx.update(after, stats)
-    found = read(after)
+    arrays = read(after)
     learned = trainable(model)
     return Pass(
         _outside(outputs),
         {k: float(v) for k, v in losses.items()},
-        {k: v for k, v in found.items() if k in learned},
+        {k: v for k, v in arrays.items() if k in learned},
         {i: _outside(g) for i, g in zip(reals, x_grads)},
-        {k: v for k, v in found.items() if k not in learned},
+        {k: v for k, v in arrays.items() if k not in learned},
     )
 
 
 def facts(module: nnx.Module) -> dict[str, float]:
-    """Return a layer's numbers under the catalogue's names, PyTorch's conventions."""
+    """Return a layer's constants as PyTorch names and means them."""
     names = {"epsilon": "eps", "momentum": "momentum", "num_groups": "groups"}
-    found = {names[k]: float(v) for k, v in vars(module).items() if k in names}
-    if "momentum" in found:  # of the old value here, of the new in PyTorch
-        found["momentum"] = round(1 - found["momentum"], 12)
-    return found
+    constants = {names[k]: float(v) for k, v in vars(module).items() if k in names}
+    if "momentum" in constants:  # of the old value; PyTorch's is of the new one
+        constants["momentum"] = round(1 - constants["momentum"], 12)
+    return constants
 
 
 def trace(
@@ -243,9 +247,9 @@ def trace(
 
 @contextmanager
 def watched(modules: Mapping[str, nnx.Module], recorder: Recorder) -> Iterator[None]:
-    """Let the recorder see every call of these modules meanwhile.
+    """Record every call of these modules inside the block.
 
-    Each class defines its own `__call__`, so it is patched where it is defined.
+    Flax has no common `__call__`, so each class's own is patched.
     """
     owners = {
         next(c for c in type(m).__mro__ if "__call__" in vars(c))

@@ -1,4 +1,4 @@
-"""What a study times in Flax: one forward pass, one matrix product, a profile."""
+"""What a study measures in Flax: a forward pass, a matrix product, a profile."""
 
 from __future__ import annotations
 
@@ -16,15 +16,13 @@ from flax import nnx
 
 from ._run import _copy, _device, _native, _outside
 
-_ROUNDS = 3  # calls that a profile sums up
+_ROUNDS = 3  # calls that a profile adds up
 
 
 def settle(threads: int) -> dict[str, Any]:
-    """Set what must be the same in all rooms; return what is set, for people to read.
+    """Set the precision; return the settings.
 
-    Args:
-        threads: XLA takes as many as this process has cores: the caller pins it to
-            so many. What it has is returned.
+    XLA uses as many threads as this process may use cores, whatever `threads` is.
     """
     config: Any = jax.config
     config.update("jax_default_matmul_precision", "highest")
@@ -46,19 +44,16 @@ def settle(threads: int) -> dict[str, Any]:
 
 
 def arrange(model: nnx.Module, channels_last: bool) -> nnx.Module:
-    """Return the model: Flax is channels last anyway."""
+    """Return the model: Flax is always channels last."""
     return model
 
 
 def inference(
     model: nnx.Module, inputs: Sequence[np.ndarray], compile: bool
 ) -> Callable[[], jax.Array]:
-    """Return a call that runs one forward pass, and returns when the work is done.
+    """Return a call that runs one forward pass and waits until it is done.
 
-    Args:
-        model: shares its arrays, keeps its mode.
-        inputs: NumPy, channels last; converted here, once.
-        compile: it is compiled in any case, by the first call.
+    The first call always compiles.
     """
     graph, state = nnx.split(_copy(model, training=False))
     xs = [_native(x, model) for x in inputs]
@@ -71,24 +66,23 @@ def inference(
 
 
 def outside(output: jax.Array) -> np.ndarray:
-    """Return what such a call gave as NumPy, channels last."""
+    """Return what such a call returned as NumPy, channels last."""
     return _outside(output)
 
 
 def matmul(size: int, device: str | None = None) -> Callable[[], jax.Array]:
     """Return a call of one float32 product of two (size, size) matrices."""
-    place = _device(device) if device else None
+    target = _device(device) if device else None
     draws = np.random.default_rng(0).random((2, size, size), np.float32)
-    a, b = (jax.device_put(x, place) for x in draws)
+    a, b = (jax.device_put(x, target) for x in draws)
     multiply = jax.jit(jnp.matmul)
     return lambda: multiply(a, b).block_until_ready()
 
 
 def profile(call: Callable[[], Any], folder: Path) -> list[tuple[str, float, int]]:
-    """Run a call under jax.profiler; leave what XProf and Perfetto read in `folder`.
+    """Run a call under jax.profiler; write XProf's and Perfetto's traces into `folder`.
 
-    Returns (operator, seconds in all, calls), the largest first. XLA melts operators
-    together: a fusion is named with the convolution or product (dot) inside it.
+    XLA fuses operators. A fusion is named after the convolution or product (dot) in it.
     """
     call()
     options = jax.profiler.ProfileOptions()
@@ -113,13 +107,13 @@ def _operators(path: Path) -> Iterator[tuple[str, str, float]]:
     for plane in jax.profiler.ProfileData.from_file(str(path)).planes:
         for line in plane.lines:
             for event in line.events:
-                facts = {k: str(v) for k, v in event.stats}
-                operator = facts.get("hlo_op", "")
+                stats = {k: str(v) for k, v in event.stats}
+                operator = stats.get("hlo_op", "")
                 if operator and _kind(operator) not in _FLOW:
-                    yield operator, facts["hlo_module"], event.duration_ns / 1e9
+                    yield operator, stats["hlo_module"], event.duration_ns / 1e9
 
 
-_FLOW = ("while", "call", "cond", "conditional")  # what they run is listed by itself
+_FLOW = ("while", "call", "cond", "conditional")  # the operators inside are listed
 _HEAVY = ("convolution", "dot")
 _COMPUTATION = re.compile(r"^(?:ENTRY )?%(\S+) \(.*?^}", re.M | re.S)
 _INSTRUCTION = re.compile(r"^ +(?:ROOT )?%(\S+) = .*? ([a-z][\w-]*)\(.*$", re.M)
@@ -132,11 +126,11 @@ def _kind(operator: str) -> str:
 
 
 def _names() -> dict[tuple[str, str], str]:
-    """Return (module, operator) -> name, where a convolution or product is inside.
+    """Return (module, operator) -> name of all operators with a heavy one inside.
 
-    From the text of what XLA has compiled in this process.
+    Read from the text of what XLA has compiled in this process.
     """
-    found: dict[tuple[str, str], str] = {}
+    result: dict[tuple[str, str], str] = {}
     for executable in jax.devices()[0].client.live_executables():
         for module in executable.hlo_modules():
             blocks = {m[1]: m[0] for m in _COMPUTATION.finditer(module.to_string())}
@@ -152,5 +146,5 @@ def _names() -> dict[tuple[str, str], str]:
                     if heavy:
                         own = _kind(m[1])
                         name = heavy if own == heavy else f"{heavy} ({own})"
-                        found[module.name, m[1]] = name
-    return found
+                        result[module.name, m[1]] = name
+    return result

@@ -1,4 +1,4 @@
-"""The training step in Flax: one pure function, jitted, its arguments donated."""
+"""The training step in Flax: one pure function, jitted, with donated arguments."""
 
 from __future__ import annotations
 
@@ -50,12 +50,7 @@ def _loss(kind: str, smoothing: float) -> Callable[[Array, Array], Array]:
 class Trainer:
     """Trains a model, one update at a time; `sync` brings the model up to date.
 
-    Args:
-        model: its own arrays are kept until the first `sync`.
-        recipe: what to do; its schedule, length and data are the caller's.
-        loss: "cross_entropy", "bce" or "mse".
-        compile: the step is compiled in any case.
-        parallel: spread each batch over all devices.
+    The step is always compiled.
     """
 
     fewest = 1
@@ -89,7 +84,7 @@ class Trainer:
 
     def _begin(self) -> _Carry:
         """Return what training starts from, at the model's weights."""
-        # copies: donated arrays are gone, and others may share the model's
+        # Copies, as donated arrays are deleted and the model's may be shared.
         weights = [jnp.array(v.get_value(), copy=True) for v in self.variables]
         return _Carry(
             weights,
@@ -100,7 +95,7 @@ class Trainer:
         )
 
     def _blueprint(self) -> nnx.Module:
-        """Return the model in training mode, to be given its arrays while traced."""
+        """Return a copy of the model in training mode; a trace replaces its arrays."""
         model = nnx.clone(self.model)
         model.train()
         for name, m in submodules(model).items():
@@ -111,7 +106,7 @@ class Trainer:
         if half := _HALF.get(self.recipe.precision):
             for _, node in nnx.iter_graph(model):
                 if isinstance(node, nnx.Module) and hasattr(node, "dtype"):
-                    # computes in it; weights stay float32
+                    # Computes in 16 bits; the weights stay float32.
                     node.dtype = half  # pyrefly: ignore[missing-attribute]
         return model
 
@@ -122,18 +117,7 @@ class Trainer:
         keys: Sequence[int],
         scale: float = 1.0,
     ) -> tuple[float, bool]:
-        """Update the weights by the gradient of the mean loss over all batches.
-
-        Args:
-            batches: the parts of one batch, run one after the other.
-            lr: the learning rate.
-            keys: of the dropout masks, one for each part.
-            scale: of the loss, against underflow in fp16.
-
-        Returns:
-            The loss before the update, and whether there was one: not where the loss
-            (or with fp16 a gradient) is not finite.
-        """
+        """Update the weights by the gradient of the mean loss over all batches."""
         parts = [
             (tuple(map(self._array, b.inputs)), self._array(b.targets)) for b in batches
         ]
@@ -166,8 +150,8 @@ class Trainer:
         finite = jnp.isfinite(total)
         if self.recipe.precision == "fp16":
             sums = [g / scale for g in sums]
-            whole = [jnp.isfinite(g).all() for g in sums]
-            finite = jnp.stack([finite, *whole]).all()
+            each = [jnp.isfinite(g).all() for g in sums]
+            finite = jnp.stack([finite, *each]).all()
         carry = carry._replace(statistics=statistics)
         new = jax.lax.cond(finite, self._apply, lambda c, *_: c, carry, sums, lr)
         return new, (total, finite)
@@ -209,29 +193,29 @@ class Trainer:
         weights, state = _optimizers.step(
             self.transform, grads, carry.optimizer, carry.weights, rates
         )
-        # of the first update the average takes all
+        # The first update starts the average.
         mix = jnp.where(carry.updates > 0, 1 - (self.recipe.ema or 0), 1)
         mix = mix.astype(self.dtype)
         average = [a + mix * (w - a) for a, w in zip(carry.average, weights)]
         return _Carry(weights, carry.statistics, state, average, carry.updates + 1)
 
     def sync(self) -> None:
-        """Bring the model up to date; its arrays live until the next step."""
+        """Give the model the trained arrays, which are valid until the next step."""
         self._put(self.carry.weights)
         for variable, value in zip(self.rest, self.carry.statistics):
-            variable.set_value(self._devices.here(value))
+            variable.set_value(self._devices.local(value))
 
     def _put(self, weights: Sequence[Array]) -> None:
         for variable, value in zip(self.variables, weights):
-            variable.set_value(self._devices.here(value))
+            variable.set_value(self._devices.local(value))
 
     def slots(self) -> dict[str, np.ndarray]:
         """Return the optimizer's state: `exp_avg/conv1.weight`, scalars by name."""
         held_fields = _optimizers.fields(self.carry.optimizer)
         updates = float(self.carry.updates)
-        found = {"step": np.array(updates)}
+        result = {"step": np.array(updates)}
         if "mu_product" in held_fields:
-            found["mu_product"] = np.asarray(held_fields["mu_product"], np.float64)
+            result["mu_product"] = np.asarray(held_fields["mu_product"], np.float64)
         own = _optimizers.SLOTS[self.recipe.optimizer]
         slots = {k: held_fields[f] for k, f in own.items() if f in held_fields}
         if self.carry.average and updates:
@@ -243,16 +227,13 @@ class Trainer:
                 lambda v, a=arrays: a.get(id(v), np.zeros(v.shape, np.float32)),
                 trainable=True,
             )
-            found |= {
+            result |= {
                 f"{slot}/{k}": a for k, a in state.items() if not self.recipe.frozen(k)
             }
-        return {k: np.array(a) for k, a in found.items()}
+        return {k: np.array(a) for k, a in result.items()}
 
     def restore(self, slots: Mapping[str, np.ndarray]) -> None:
-        """Go on from the model's weights and what `slots` of any room returned.
-
-        Nothing in `slots` is the beginning of a run.
-        """
+        """Continue from the model's weights and from the `slots` of any backend."""
         carry = self._begin()
         old = _optimizers.fields(carry.optimizer)
         new: dict[str, Any] = {
@@ -280,7 +261,7 @@ class Trainer:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Let the model hold the averaged weights while the block runs."""
+        """Give the model the averaged weights while the block runs."""
         self._put(self.carry.average)
         try:
             yield
@@ -288,4 +269,4 @@ class Trainer:
             self._put(self.carry.weights)
 
     def close(self) -> None:
-        """Nothing to give back: the model was not changed."""
+        """Do nothing: the model was not changed."""

@@ -66,7 +66,7 @@ def _items(name: str, value: Any) -> Iterator[tuple[str, nnx.Module]]:
 
 
 def _variables(module: nnx.Module) -> dict[str, nnx.Variable]:
-    """Return a module's own weights and buffers; random states are no weights."""
+    """Return a module's weights and buffers; random states are no weights."""
     return {
         name: value
         for name, value in vars(module).items()
@@ -110,7 +110,7 @@ def shapes(model: nnx.Module) -> dict[str, tuple[int, ...]]:
 def natives(
     model: nnx.Module, state: Arrays
 ) -> Iterator[tuple[nnx.Variable, np.ndarray]]:
-    """Yield each variable with its array, in native layout; none that `state` lacks."""
+    """Yield each variable that `state` has, with its array in native layout."""
     return layouts.natives(_leaves(model), state)
 
 
@@ -118,9 +118,9 @@ def write(model: nnx.Module, state: Arrays) -> None:
     """Set the weights and buffers from canonical arrays of the right shapes."""
     for variable, array in natives(model, state):
         old = variable.get_value()
-        # jnp.array copies: a NumPy array's owner may change it later
+        # jnp.array copies, as the caller may change its NumPy array later.
         new = jnp.array(array, dtype=variable.dtype)
-        if getattr(old, "committed", False):  # to a device: stay there
+        if getattr(old, "committed", False):  # keep it on its device
             new = jax.device_put(new, old.sharding)
         variable.set_value(new)
 
@@ -136,14 +136,14 @@ def trainable(model: nnx.Module) -> set[str]:
 
 
 def save_native(model: nnx.Module, path: Path) -> None:
-    """Write safetensors with NNX paths (joined by dots) and layouts.
+    """Write safetensors in Flax's layouts, named by NNX paths joined with dots.
 
-    To read it: `nnx.update(model, nested)`, where the paths' parts nest, numbers as
-    integers.
+    To load it, split the names at the dots into a nested dict, numbers as integers, and
+    call `nnx.update(model, nested)`.
     """
     arrays = {
-        ".".join(map(str, where)): variable[...]
-        for where, variable in nnx.iter_graph(model)
+        ".".join(map(str, path)): variable[...]
+        for path, variable in nnx.iter_graph(model)
         if isinstance(variable, (nnx.Param, nnx.BatchStat))
     }
     save_file(arrays, str(path), {"format": "flax"})

@@ -38,8 +38,8 @@ def attend(
 ) -> Array:
     """Scaled dot-product attention of packed queries, keys and values.
 
-    Maps (N, T, 3C) to (N, T, C). `keep` (N, T) is True where a token may be seen,
-    at least once per row; with `causal` there is none.
+    Maps (N, T, 3C) to (N, T, C). `keep` (N, T) is True where a token may be attended
+    to, at least once per row. With `causal` it must be None.
     """
     n, length, width = qkv.shape
     # § split heads
@@ -48,23 +48,24 @@ def attend(
     k = k.transpose(0, 2, 3, 1)  # (N, H, C/H, T)
     v = v.transpose(0, 2, 1, 3)  # (N, H, T, C/H)
     # § attend
-    # jax.nn.dot_product_attention takes its softmax in float32
+    # jax.nn.dot_product_attention computes its softmax in float32.
     scores = (q * q.shape[3] ** -0.5) @ k  # (N, H, T, T)
     if keep is not None:
-        scores = jnp.where(keep[:, None, None], scores, -jnp.inf)
+        seen = keep[:, None, None]  # (N, 1, 1, T)
+        scores = jnp.where(seen, scores, -jnp.inf)
     if causal:
         steps = jnp.arange(length)
-        seen = steps[:, None] >= steps
+        seen = steps[:, None] >= steps  # (T, T)
         scores = jnp.where(seen, scores, -jnp.inf)
     weights = dropout(jax.nn.softmax(scores, axis=-1))
     x = weights @ v  # (N, H, T, C/H)
     # § merge heads
-    x = x.transpose(0, 2, 1, 3)
-    return x.reshape(n, length, width // 3)
+    x = x.transpose(0, 2, 1, 3)  # (N, T, H, C/H)
+    return x.reshape(n, length, width // 3)  # (N, T, C)
 
 
 class SelfAttention(nnx.Module):
-    """Multi-head self-attention; parameters as nn.MultiheadAttention's."""
+    """Multi-head self-attention, with the parameters of nn.MultiheadAttention."""
 
     def __init__(
         self,
@@ -87,7 +88,8 @@ class SelfAttention(nnx.Module):
     def __call__(self, x: Array, keep: Array | None = None) -> Array:
         # § project
         weight = self.in_proj_weight[...].astype(x.dtype)
-        qkv = x @ weight.T + self.in_proj_bias[...].astype(x.dtype)
+        bias = self.in_proj_bias[...].astype(x.dtype)
+        qkv = x @ weight.T + bias  # (N, T, 3C)
         x = attend(qkv, self.heads, self.dropout, keep, self.causal)
         # § project back
         return self.out_proj(x)
@@ -107,7 +109,7 @@ class SelfAttentionNet(nnx.Module):
 
 
 class EncoderLayer(nnx.Module):
-    """Attention, then a two-layer network; names of nn.TransformerEncoderLayer."""
+    """Attention, then two linear layers; named as in nn.TransformerEncoderLayer."""
 
     def __init__(self, config: TransformerEncoderConfig, *, rngs: nnx.Rngs) -> None:
         width = config.d_model
@@ -150,7 +152,7 @@ class TransformerEncoder(nnx.Module):
         self.blocks = nnx.List(
             EncoderLayer(config, rngs=rngs) for _ in range(config.layers)
         )
-        # After the last sum; layers that norm their sums need none.
+        # After the last sum. Layers that normalise their sums need none.
         last = config.norm if config.norm_first else "none"
         self.norm = vector_norm(last, width, rngs=rngs)
         self.fc = nnx.Linear(width, config.num_classes, rngs=rngs)
@@ -175,10 +177,10 @@ class TransformerEncoder(nnx.Module):
         if config.pooling == "first":
             x = x[:, 0]  # (N, C)
         elif mask is None:
-            x = x.mean(1)
+            x = x.mean(1)  # (N, C)
         else:
-            real = mask[:, :, None].astype(x.dtype)
-            x = (x * real).sum(1) / real.sum(1)
+            real = mask[:, :, None].astype(x.dtype)  # (N, T, 1)
+            x = (x * real).sum(1) / real.sum(1)  # (N, C)
         # § head
         return self.fc(x)
 
@@ -197,7 +199,7 @@ class Conv1D(nnx.Module):
 
 
 class CausalAttention(nnx.Module):
-    """Self-attention in which a position sees itself and what came before."""
+    """Self-attention to the position itself and those before it."""
 
     def __init__(self, config: GPTConfig, *, rngs: nnx.Rngs) -> None:
         width = config.d_model
@@ -315,7 +317,7 @@ class VisionEncoder(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         x = self.dropout(x + self.pos_embedding[...].astype(x.dtype))
-        # By key: split, merge and jit sort the dict, layer_10 before layer_2.
+        # By key, as split, merge and jit sort the dict: layer_10 before layer_2.
         for i in range(len(self.layers)):
             x = self.layers[f"encoder_layer_{i}"](x)
         return self.ln(x)

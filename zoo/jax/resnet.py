@@ -46,14 +46,14 @@ def norm(
 
 
 class Residual(nnx.Module):
-    """Base of the blocks: the activation, and the way round the convolutions."""
+    """Base of the blocks: the activation and the shortcut."""
 
     def __init__(self, config: ResNetConfig) -> None:
         self.config = config
         self.act = activation(config.activation)
 
     def bypass(self, c_in: int, c_out: int, stride: int, *, rngs: nnx.Rngs) -> None:
-        """Make what the shortcut needs; `changes` says if it is no identity."""
+        """Make the shortcut; `changes` is False where it is the identity."""
         config = self.config
         self.stride, self.extra = stride, c_out - c_in
         self.changes = stride > 1 or c_in != c_out

@@ -27,7 +27,7 @@ may come from `zoo.state(model)` and go back by `zoo.load_state(model, …)`:
     W₁  linears.0.weight      b₁  linears.0.bias
     W₂  head.weight           b₂  head.bias
 
-At the end stands the perceptron (Rosenblatt 1958), which learns without a gradient.
+Last comes the perceptron (Rosenblatt 1958), which learns without a gradient.
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ State = dict[str, np.ndarray]
 def initial(features: int, hidden: int, classes: int, seed: int = 0) -> State:
     """Return random weights, and biases of 0.
 
-    The weights of a layer have variance 2/inputs (He et al. 2015): with it, ReLU
-    halving the signal, z and s start as large as x. All equal, they would stay equal.
+    The weights of a layer have variance 2/inputs (He et al. 2015): ReLU halves the
+    signal, and with this variance z and s still start as large as x. Were all weights
+    equal, they would stay equal.
     """
     random = np.random.default_rng(seed)
     return {
@@ -73,7 +74,8 @@ def cross_entropy(s: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _log_softmax(s: np.ndarray) -> np.ndarray:
-    # p stays the same when a number is taken from all scores; no exp overflows then
+    # subtracting the same number from all scores leaves p unchanged, and no exp
+    # overflows
     s = s - s.max(1, keepdims=True)
     return s - np.log(np.exp(s).sum(1, keepdims=True))
 
@@ -81,8 +83,8 @@ def _log_softmax(s: np.ndarray) -> np.ndarray:
 def gradients(state: State, x: np.ndarray, labels: np.ndarray) -> tuple[float, State]:
     """Return the loss, and its gradient by each weight, under the weights' names.
 
-    x is (N, D), labels are whole numbers in [0, K), (N,). At z = 0 exactly, where ReLU
-    has no derivative, 0 is taken, as in the frameworks.
+    x is (N, D), labels are integers (N,) in [0, K). At z = 0, where ReLU has no
+    derivative, it is taken as 0, as in the frameworks.
     """
     z, h, s = _layers(state, x)
     ds = np.exp(_log_softmax(s))
@@ -132,7 +134,7 @@ def train(
 
 
 class Lesson(NamedTuple):
-    """What a perceptron has learned, and how."""
+    """A trained perceptron, and the course of its training."""
 
     state: State  # of the zoo's `perceptron`: head.weight (1, D), head.bias (1,)
     errors: list[int]  # mistakes in each epoch
@@ -145,14 +147,14 @@ def perceptron(x: np.ndarray, labels: np.ndarray, epochs: int = 100) -> Lesson:
         guess = 1 where w·x + b > 0, else 0
         w ← w + (y − guess) x        b ← b + (y − guess)
 
-    Only mistakes teach. Where a line (a plane …) parts the two classes, as with AND,
-    the mistakes come to an end (Novikoff 1962). With XOR there is none (Minsky and
-    Papert 1969): no epoch is without mistake, and the weights go round in a circle.
+    It learns only from mistakes. If a line (a plane …) separates the two classes, as
+    with AND, the mistakes end (Novikoff 1962). For XOR no line does (Minsky and Papert
+    1969): every epoch has mistakes, and the weights go round in a circle.
 
     Args:
         x: features (N, D).
         labels: y (N,), 0 or 1.
-        epochs: the most there may be.
+        epochs: the largest number of them.
     """
     w, b = np.zeros(x.shape[1]), 0.0
     errors, path = [], []

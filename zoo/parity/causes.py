@@ -1,9 +1,9 @@
-"""The divergence catalogue, as the ladder uses it: from a symptom to a likely cause.
+"""From a symptom to its likely cause, by the divergence catalogue.
 
-A cause is named from what the two layers say of themselves where that differs (eps,
-momentum, groups), from the shape of the error where that tells (a running variance off
-by n/(n-1)), and otherwise from what the catalogue (docs/divergences.md) knows of that
-kind of layer at that rung.
+If the settings of two layers differ (eps, momentum, groups), they are the cause. If the
+error has a known form, such as a running statistic whose steps are all too large by one
+factor, that form names the cause. Otherwise it is looked up in the catalogue
+(docs/divergences.md), by the kind of layer and the rung.
 """
 
 from __future__ import annotations
@@ -70,21 +70,20 @@ def likely_cause(
     reference: Mapping[str, float],
     other: Mapping[str, float],
 ) -> str | None:
-    """Return the likely cause, or None where the catalogue knows none.
+    """Return the likely cause, or None if the catalogue has none.
 
     Args:
         rung: the rung that failed.
         kind: class name of the submodule that differs.
-        reference, other: what the two submodules say of themselves (`facts`).
+        reference, other: settings of the two submodules, from `facts`.
     """
     for name in sorted(reference.keys() & other.keys()):
         a, b = reference[name], other[name]
-        wanted = name != "momentum" or rung == "buffers"
-        if wanted and not np.isclose(a, b, rtol=1e-9, atol=0):
-            return f"{_nice(kind)} {name}: {a:g} against {b:g}"
-    plain = kind.lower()
-    for pattern, at, cause in _CATALOGUE:
-        if re.search(pattern, plain) and at in ("", rung):
+        matters = name != "momentum" or rung == "buffers"
+        if matters and not np.isclose(a, b, rtol=1e-9, atol=0):
+            return f"{_short_name(kind)} {name}: {a:g} against {b:g}"
+    for pattern, only_rung, cause in _CATALOGUE:
+        if re.search(pattern, kind.lower()) and only_rung in ("", rung):
             return cause
     return None
 
@@ -94,20 +93,24 @@ def likely_buffer_cause(
 ) -> str | None:
     """Return the cause of a running statistic that differs after one step.
 
-    `before` is the statistic before the step, the same for both. The moves
-    (after - kept part) tell whether momentum or the variance's bias differs.
+    A different momentum makes all steps of the statistic too large by one factor.
+
+    Args:
+        before: the statistic before the step, the same for both.
+        reference, other: the statistic after the step.
     """
-    move, twin_move = reference - before, other - before
-    solid = np.abs(move) > 1e-9 * max(float(np.abs(reference).max()), 1e-30)
-    if not solid.any():
+    step, other_step = reference - before, other - before
+    above_rounding = np.abs(step) > 1e-9 * max(float(np.abs(reference).max()), 1e-30)
+    if not above_rounding.any():
         return None
-    ratio = twin_move[solid] / move[solid]
+    ratio = other_step[above_rounding] / step[above_rounding]
     if np.ptp(ratio) <= 1e-6 * np.abs(ratio).max():
         return f"BatchNorm momentum: the step is {ratio.mean():.6g} times as large"
     return None
 
 
-def _nice(kind: str) -> str:
+def _short_name(kind: str) -> str:
+    """Return a norm's class name without its dimensions, any other name as it is."""
     for word in ("BatchNorm", "LayerNorm", "GroupNorm", "RMSNorm"):
         if kind.startswith(word):
             return word

@@ -19,7 +19,7 @@ from .tolerance import FLOAT64
 
 
 class Exhibit(NamedTuple):
-    """A preset to show, with the changes and the batch that make it quick enough."""
+    """A preset to show, and the batch and changes that make it quick."""
 
     preset: str
     batch: int
@@ -41,7 +41,7 @@ EXHIBITS = (
     Exhibit("unet", 2, {"image_size": 32}),
 )
 
-# What the table shows of a report: (rung, dtype).
+# The rows of a network in the table: (rung, dtype).
 SHOWN = (
     ("forward", "float64"),
     ("gradients", "float64"),
@@ -57,7 +57,7 @@ NEXT = "Next: zoo show unet, zoo compare cnn --out study/cnn, zoo list."
 
 
 class Exhibited(NamedTuple):
-    """One network: what it was fed, and what the ladder found."""
+    """One network: its data, and the report of its check."""
 
     preset: str
     data: str
@@ -78,7 +78,7 @@ class Demo:
         return bool(self.rows) and all(row.report.ok for row in self.rows)
 
     def to_json(self) -> str:
-        """Return the rows with their whole reports as JSON."""
+        """Return the rows with their complete reports as JSON."""
         rows = [
             {**row._asdict(), "report": json.loads(row.report.to_json())}
             for row in self.rows
@@ -110,7 +110,7 @@ class Demo:
         return table
 
     def notes(self) -> Iterator[str]:
-        """Yield what the table leaves out: what is missing, where they differ."""
+        """Yield the lines below the table: missing backends, differences."""
         yield from dict.fromkeys(m for row in self.rows for m in row.report.missing)
         for row in self.rows:
             for line in row.report.summary()[len(row.report.missing) : -1]:
@@ -138,8 +138,47 @@ class Demo:
         return self.rows[0].report.backends if self.rows else []
 
 
+def run(
+    backends: Sequence[str] = BACKENDS,
+    *,
+    seed: int = 0,
+    small: bool = False,
+    exhibits: Sequence[Exhibit] = EXHIBITS,
+    progress: Callable[[int, str], object] | None = None,
+) -> Demo:
+    """Walk the ladder over every exhibit, on real data.
+
+    Args:
+        backends: to build in.
+        seed: of the weights, and of the choice of digits and crops.
+        small: takes a narrow and shallow version of each preset.
+        exhibits: the networks to show.
+        progress: called with (networks done, a short text) as each step begins.
+    """
+    begin = time.perf_counter()
+    rows: list[Exhibited] = []
+    for exhibit in exhibits:
+
+        def report_step(text: str, preset: str = exhibit.preset) -> None:
+            if progress:
+                progress(len(rows), f"{preset}: {text}")
+
+        config = exhibit.config(small)
+        report = check(
+            config,
+            backends=backends,
+            seed=seed,
+            inputs=partial(samples.sample_inputs, config, exhibit.batch),
+            progress=report_step,
+        )
+        report.subject = exhibit.preset
+        described = samples.describe(config)
+        rows.append(Exhibited(exhibit.preset, described, exhibit.batch, report))
+    return Demo(rows, time.perf_counter() - begin)
+
+
 def _cells(report: Report, backend: str) -> Iterator[Any]:
-    """Give what one framework showed on each rung of SHOWN."""
+    """Yield the cell of one backend for each row of SHOWN."""
     from rich.text import Text
 
     for name, dtype in SHOWN:
@@ -164,42 +203,3 @@ def _listed(names: Sequence[str]) -> str:
     """Return "a, b and c"."""
     head = [", ".join(names[:-1])] if names[1:] else []
     return " and ".join([*head, *names[-1:]])
-
-
-def run(
-    backends: Sequence[str] = BACKENDS,
-    *,
-    seed: int = 0,
-    small: bool = False,
-    exhibits: Sequence[Exhibit] = EXHIBITS,
-    progress: Callable[[int, str], object] | None = None,
-) -> Demo:
-    """Walk the ladder over every exhibit, fed with real data.
-
-    Args:
-        backends: to build in.
-        seed: of the weights, and of which digits and crops are shown.
-        small: a narrow and shallow version of each preset.
-        exhibits: what to show.
-        progress: called with (networks done, a short text) as each step begins.
-    """
-    begin = time.perf_counter()
-    say = progress or (lambda done, text: None)
-    rows: list[Exhibited] = []
-    for exhibit in exhibits:
-
-        def tell(text: str, preset: str = exhibit.preset) -> None:
-            say(len(rows), f"{preset}: {text}")
-
-        config = exhibit.config(small)
-        report = check(
-            config,
-            backends=backends,
-            seed=seed,
-            inputs=partial(samples.sample_inputs, config, exhibit.batch),
-            progress=tell,
-        )
-        report.subject = exhibit.preset
-        described = samples.describe(config)
-        rows.append(Exhibited(exhibit.preset, described, exhibit.batch, report))
-    return Demo(rows, time.perf_counter() - begin)

@@ -1,4 +1,4 @@
-"""Where two models part, and why: the first submodule that differs."""
+"""The first submodule in which two models differ, and the likely cause."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def first_layer(
 ) -> tuple[str, str | None]:
     """Return the first submodule that differs, and the likely cause.
 
-    Each submodule is fed its twin's inputs, so all that came before is held equal.
-    What a submodule is given differs where its caller's own code does; what it
-    returns, where it does itself.
+    Each submodule is called with its twin's inputs, so earlier differences have no
+    effect. If the inputs that its caller computed differ, the caller's own code does;
+    if its outputs differ, it does itself.
     """
     rung = "forward (train)" if training else "forward"
     calls = reference.backend.trace(reference.model, inputs, training)
@@ -33,19 +33,19 @@ def first_layer(
     ]
     events = [(a.begin, a, b, differ(a.given, b.inputs)) for a, b in pairs]
     events += [(a.end, a, b, differ(a.own, b.own)) for a, b in pairs]
-    for when, call, twin, differs in sorted(events, key=lambda e: e[0]):
+    for time, call, twin, differs in sorted(events, key=lambda e: e[0]):
         if not differs:
             continue
-        path, where, bad = call.name, call.name, call.own
+        path, where, arrays = call.name, call.name, call.own
         kinds = f"{call.kind} {twin.kind}"
-        if when == call.begin:
-            path, bad = call.parent, call.given
+        if time == call.begin:
+            path, arrays = call.parent, call.given
             where = path or f"input of {call.name}"
             kinds = ours.kind(path) if path else f"before {kinds}"
         cause = None
         if where:
             cause = likely_cause(rung, kinds, reference.facts(path), ours.facts(path))
-        if has_nan(bad):
+        if has_nan(arrays):
             cause = f"NaN comes from here{f' ({cause})' if cause else ''}"
         return where, cause
     return "", None
@@ -61,31 +61,32 @@ def locate(
 ) -> tuple[str, str | None]:
     """Return where a float64 rung failed, and the likely cause.
 
-    `results` are ours and the reference's; `errors` are in forward order.
+    `results` are ours and the reference's; `errors` are ours, in forward order.
     """
     if rung.startswith("forward"):
         try:
             return first_layer(ours, reference, inputs, rung != "forward")
-        except Exception as error:  # an edited model may run, and not be traced
+        except Exception as error:  # an edited model may run, but not be traced
             return "", f"unknown: tracing failed with {type(error).__name__}: {error}"
-    bad = [e.where for e in errors if e.error > FLOAT64]
+    wrong = [e.where for e in errors if e.error > FLOAT64]
     if rung == "loss":
-        return bad[0], f"the loss {bad[0]} itself: the logits agree"
+        return wrong[0], f"the loss {wrong[0]} itself: the logits agree"
     if rung == "gradients":
-        # Gradients flow backwards: the last tensor that differs is where it began.
-        return bad[-1], (
+        # Gradients flow backwards: the last tensor that differs was the first to.
+        return wrong[-1], (
             "the backward pass alone: a kink (an activation at 0, a tie), or a"
             " gradient that is stopped"
         )
-    path = bad[0].rpartition(".")[0]
-    cause = _buffer_cause(bad[0], reference, results)
+    path = wrong[0].rpartition(".")[0]
+    cause = _buffer_cause(wrong[0], reference, results)
     facts = reference.facts(path), ours.facts(path)
-    return bad[0], cause or likely_cause(rung, ours.kind(path), *facts)
+    return wrong[0], cause or likely_cause(rung, ours.kind(path), *facts)
 
 
 def _buffer_cause(
     name: str, reference: Subject, results: tuple[Results, Results]
 ) -> str | None:
+    """Return the cause of a running statistic that differs."""
     ours, twins = (r.tensors("buffers") for r in results)
     mean = name.replace("running_var", "running_mean")
     if name != mean:
@@ -97,7 +98,7 @@ def _buffer_cause(
 
 
 def first_flip(singles: Sequence[Call], doubles: Sequence[Call]) -> str:
-    """Return the first submodule some of whose units flipped in float32, or nothing."""
+    """Return the first submodule with a unit that flipped in float32, or ""."""
     for a, b in zip(singles, doubles):
         pairs = zip(arrays_in(a.own), arrays_in(b.own))
         if any(flipped(x, y) for x, y in pairs):

@@ -1,4 +1,4 @@
-"""The ladder's rungs, from names to buffers, walked over models as they stand."""
+"""The rungs of a model, from names to buffers, walked over twins as they are."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ _FLOAT32_CAUSE = "float32 alone: float64 agrees, so it is an operator's precisio
 
 @dataclass(frozen=True)
 class Options:
-    """What a walk does.
+    """Options of a walk.
 
     Args:
-        draw: gives the models' inputs for a seed.
+        draw: returns the models' inputs for a seed.
         seed: of the inputs.
         rungs: which of MODEL_RUNGS to walk.
         dtypes: which of DTYPES.
-        fresh: seed whose initial weights the models must have; None: those of the
-            reference.
-        say: called with a short text as each step begins.
+        fresh: the models must have the initial weights of this seed; None: those of
+            the reference.
+        progress: called with a short text as each step begins.
     """
 
     draw: Callable[[int], Inputs]
@@ -63,31 +63,31 @@ class Options:
     rungs: Sequence[str] = MODEL_RUNGS
     dtypes: Sequence[str] = DTYPES
     fresh: int | None = None
-    say: Callable[[str], object] = lambda text: None
+    progress: Callable[[str], object] = lambda text: None
 
 
 class Ladder:
-    """One walk: fills the report."""
+    """One walk over all models, which fills the report."""
 
     def __init__(self, report: Report, subjects: Subjects, options: Options) -> None:
         self.report, self.options = report, options
         self.config, self.models = subjects.config, subjects.models
         self.subjects, self.reference = subjects, subjects.reference
         self.backends = subjects.backends
-        self.seed, self.say = options.seed, options.say
+        self.seed, self.progress = options.seed, options.progress
         self.rungs = [r for r in MODEL_RUNGS if r in options.rungs]
         self.dtypes = [d for d in DTYPES if d in options.dtypes]
         self.required = sum(not spec.optional for spec in self.config.inputs())
 
     def walk(self) -> list[str]:
-        """Walk all rungs, the numeric ones in each dtype; return who can go on."""
+        """Walk all rungs; return the labels of models with the same structure."""
         same = self._structure()
         numeric = [r for r in self.rungs if r in _NUMERIC]
         blocked = [r for r in self.rungs if r in ("initial weights", *_NUMERIC)]
         for label in self.models:
             if blocked and label not in same:
-                why = "names or shapes differ from the reference"
-                self.report.missing.append(f"{label}: {', '.join(blocked)}: {why}")
+                reason = "names or shapes differ from the reference"
+                self.report.missing.append(f"{label}: {', '.join(blocked)}: {reason}")
         if not numeric or len(same) < 2:
             return same
         doubles: dict[str, Results] = {}
@@ -116,7 +116,7 @@ class Ladder:
     def _add(
         self, rung: str, label: str, problem: str, cause: str | None = None
     ) -> None:
-        """Record an exact rung; `problem` is the first name that differs, or empty."""
+        """Add an exact rung; `problem` is the first name that differs, or ""."""
         if rung not in self.rungs:
             return
         ok = not problem
@@ -133,12 +133,13 @@ class Ladder:
         cause: str | None,
         error: float,
     ) -> None:
+        """Record a failed rung, if it is the first one."""
         if self.report.first_divergence is None:
             first = Divergence(rung, dtype, label, where, cause, error)
             self.report.first_divergence = first
 
     def _structure(self) -> list[str]:
-        """Walk names, shapes, counts and weights; return who can go on."""
+        """Walk the exact rungs; return the labels of models with the same structure."""
         shapes = {k: self.backends[k].shapes(m) for k, m in self.models.items()}
         wanted = shapes[self.reference]
         first = self.backends[self.reference]
@@ -147,16 +148,16 @@ class Ladder:
             for n in first.trainable(self.models[self.reference])
         )
         for label, own in shapes.items():
-            odd = [n for n in wanted if n not in own]
-            odd += [n for n in own if n not in wanted]
-            self._add("names", label, odd[0] if odd else "")
+            differ = [n for n in wanted if n not in own]
+            differ += [n for n in own if n not in wanted]
+            self._add("names", label, differ[0] if differ else "")
         for label, own in shapes.items():
-            odd = [n for n in wanted if n in own and own[n] != tuple(wanted[n])]
-            self._add("shapes", label, odd[0] if odd else "")
-        for label, shape_of in shapes.items():
-            total = sum(int(np.prod(s)) for s in shape_of.values())
-            own = self.backends[label].count(self.models[label])
-            self._add("counts", label, "" if own == total else f"{own} != {total}")
+            differ = [n for n in wanted if n in own and own[n] != tuple(wanted[n])]
+            self._add("shapes", label, differ[0] if differ else "")
+        for label, own in shapes.items():
+            total = sum(int(np.prod(shape)) for shape in own.values())
+            count = self.backends[label].count(self.models[label])
+            self._add("counts", label, "" if count == total else f"{count} != {total}")
         self._settings()
         same = [k for k, own in shapes.items() if own == wanted]
         if "initial weights" in self.rungs:
@@ -164,7 +165,7 @@ class Ladder:
         return same
 
     def _settings(self) -> None:
-        """Dropout rates, and what is frozen: no number of the ladder shows them."""
+        """Compare dropout rates and frozen weights, which no other rung shows."""
         settings = {}
         for label, model in self.models.items():
             backend = self.backends[label]
@@ -174,15 +175,15 @@ class Ladder:
         wanted = settings[self.reference]
         for label, ours in settings.items():
             names = [*wanted, *(n for n in ours if n not in wanted)]
-            odd = [n for n in names if ours.get(n) != wanted.get(n)]
-            where, cause = odd[0] if odd else "", None
-            if odd:
+            differ = [n for n in names if ours.get(n) != wanted.get(n)]
+            where, cause = differ[0] if differ else "", None
+            if differ:
                 cause = f"{wanted.get(where, 'none')} against {ours.get(where, 'none')}"
             self._add("settings", label, where, cause)
 
     def _weights(self, same: list[str], shapes: dict[str, tuple[int, ...]]) -> None:
-        """Weights are the same bits: the seed's, or else the reference model's."""
-        self.say("initial weights")
+        """Compare the bits of the weights with the seed's, or with the reference's."""
+        self.progress("initial weights")
         expected: State
         if self.options.fresh is not None:
             expected = initial_state(self.config, shapes, self.options.fresh)
@@ -190,11 +191,11 @@ class Ladder:
             expected = self.backends[self.reference].read(self.models[self.reference])
         for label in same:
             weights = self.backends[label].read(self.models[label])
-            odd = [n for n in shapes if not np.array_equal(weights[n], expected[n])]
+            differ = [n for n in shapes if not np.array_equal(weights[n], expected[n])]
             cause = None
-            if odd and not all(np.isfinite(weights[n]).all() for n in odd):
+            if differ and not all(np.isfinite(weights[n]).all() for n in differ):
                 cause = "NaN or infinity among the weights"
-            self._add("initial weights", label, odd[0] if odd else "", cause)
+            self._add("initial weights", label, differ[0] if differ else "", cause)
 
     # the numeric rungs
 
@@ -204,17 +205,18 @@ class Ladder:
     def _run(
         self, models: Mapping[str, Model], dtype: str, seed: int
     ) -> dict[str, Results]:
+        """Return each model's outputs and gradients for the inputs of a seed."""
         inputs = self._inputs(seed)
         results: dict[str, Results] = {}
         targets: dict[str, np.ndarray] = {}
         for label, model in models.items():
             backend = self.backends[label]
-            self.say(f"{dtype} forward in {label}")
+            self.progress(f"{dtype} forward in {label}")
             outputs = backend.forward(model, inputs)
             train = None
             if set(self.rungs) & set(TRAIN):
                 targets = targets or example_targets(outputs.shape, seed)
-                self.say(f"{dtype} gradients in {label}")
+                self.progress(f"{dtype} gradients in {label}")
                 train = backend.backward(model, inputs, targets, self.config.loss)
             short = None
             if self.required < len(inputs):
@@ -223,7 +225,7 @@ class Ladder:
         return results
 
     def _doubles(self, labels: Iterable[str], seed: int) -> dict[str, Results]:
-        """Return each model's own float64 results, its yardstick for float32."""
+        """Return each model's own float64 results, to compare float32 with."""
         with ExitStack() as stack:
             return self._run(self._exact(stack, labels, "float64"), "float64", seed)
 
@@ -237,24 +239,35 @@ class Ladder:
             wanted = results[self.reference].tensors(rung)
             for label, result in results.items():
                 errors = compare(result.tensors(rung), wanted)
-                error, at = worst(errors)
+                error, where = worst(errors)
                 ok = error <= FLOAT64
-                at = at if wanted else "there are none"
-                walked = Rung(rung, "float64", label, ok, error, FLOAT64, at)
+                where = where if wanted else "there are none"
+                walked = Rung(rung, "float64", label, ok, error, FLOAT64, where)
                 self.report.rungs.append(walked)
                 if not ok and self.report.first_divergence is None:
-                    self.say(f"looking for what differs in {label}")
-                    inputs = self._inputs(self.seed)
-                    short = all(e.error <= FLOAT64 for e in errors if e.where != SHORT)
-                    where, cause = locate(
-                        rung,
-                        self._subject(label, models),
-                        self._subject(self.reference, models),
-                        inputs[: self.required] if short else inputs,
-                        errors,
-                        (result, results[self.reference]),
-                    )
+                    self.progress(f"looking for what differs in {label}")
+                    where, cause = self._locate(rung, label, models, errors, results)
                     self._diverge(rung, "float64", label, where, cause, error)
+
+    def _locate(
+        self,
+        rung: str,
+        label: str,
+        models: Mapping[str, Model],
+        errors: list[Error],
+        results: dict[str, Results],
+    ) -> tuple[str, str | None]:
+        """Return where a float64 rung failed, and the likely cause."""
+        inputs = self._inputs(self.seed)
+        only_short = all(e.error <= FLOAT64 for e in errors if e.where != SHORT)
+        return locate(
+            rung,
+            self._subject(label, models),
+            self._subject(self.reference, models),
+            inputs[: self.required] if only_short else inputs,
+            errors,
+            (results[label], results[self.reference]),
+        )
 
     def _float32(
         self,
@@ -281,10 +294,10 @@ class Ladder:
         """Draw new inputs while a failing backend has units that flipped in float32.
 
         A pre-activation within rounding of 0, or a near-tie in a max-pool, sends its
-        gradient elsewhere in float32 than in float64: the function itself jumps
-        there, so no tolerance can be asked. Without such a unit a failure stands.
-        Where the best backend flipped too, the bound says nothing, so that is redrawn
-        as well.
+        gradient elsewhere in float32 than in float64: the gradient is discontinuous
+        there, so no tolerance can hold. A failure without such a unit remains one. If
+        even the best backend has flipped units, the bound is meaningless, so new inputs
+        are drawn as well.
         """
         note = ""
         for seed in range(self.seed + 1, self.seed + 1 + REDRAWS):
@@ -292,7 +305,7 @@ class Ladder:
             failing = [k for k, e in errors.items() if e.error > limit]
             if not failing:
                 break
-            self.say("looking for flipped units")
+            self.progress("looking for flipped units")
             flips = [self._flips(k, models[k], seed - 1) for k in failing]
             if not all(flips):
                 break
@@ -309,9 +322,9 @@ class Ladder:
         return Subject(label, self.backends[label], models[label])
 
     def _flips(self, label: str, single: Model, seed: int) -> str:
-        """Return the first submodule some of whose units flipped, or nothing."""
+        """Return the first submodule with a unit that flipped, or ""."""
         backend, inputs = self.backends[label], self._inputs(seed)
-        # In this order: Keras's exact casts the very model.
+        # float32 first: in Keras, `exact` casts the model itself.
         singles = backend.trace(single, inputs, training=True)
         with backend.exact(self.models[label], "float64") as double:
             doubles = backend.trace(double, inputs, training=True)

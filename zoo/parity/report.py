@@ -1,4 +1,4 @@
-"""What a check found: prints well, serialises to JSON."""
+"""The result of a check, as an object, a table, lines of text, or JSON."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Rung:
-    """One rung, walked by one model, in one dtype ("" where none is involved)."""
+    """One rung for one model, in one dtype ("" for rungs that compare no numbers)."""
 
     name: str
     dtype: str
     backend: str
     ok: bool
-    error: float  # worst tensor, relative to its scale; 0 or 1 for exact rungs
+    error: float  # of the worst tensor, relative to its scale; exact rungs: 0 or 1
     tolerance: float
     where: str = ""  # the worst tensor, or the first name that differs
     note: str = ""
@@ -25,7 +25,7 @@ class Rung:
 
 @dataclass(frozen=True)
 class Divergence:
-    """The first rung that failed: where, by how much, and the likely cause."""
+    """The first rung that failed: its place in the model, error and likely cause."""
 
     rung: str
     dtype: str
@@ -102,7 +102,7 @@ class Report:
         return table
 
     def summary(self) -> list[str]:
-        """Return the lines below the table."""
+        """Return the lines below the table; the last one is the verdict."""
         lines = [f"missing: {m}" for m in self.missing]
         notes = {f"{r.name} {r.dtype}: {r.note}" for r in self.rungs if r.note}
         lines += sorted(notes)
@@ -122,6 +122,7 @@ class Report:
 
 
 def _cell(rung: Rung | None, exact: bool) -> str:
+    """Return the text of a table's cell."""
     if rung is None:
         return "–"
     if exact:
@@ -130,6 +131,7 @@ def _cell(rung: Rung | None, exact: bool) -> str:
 
 
 def _plain(value: Any) -> Any:
+    """Return a value with infinities and NaN as strings, which JSON cannot hold."""
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The models of one check: twins by label, the reference first."""
+"""The models of one check by label; the first is the reference."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from ..registry import get_backend
 
 
 class Subject(NamedTuple):
-    """A model, its backend, and what it is called in a report."""
+    """A model, its backend, and its label in a report."""
 
     label: str
     backend: Backend
     model: Model
 
     def module(self, path: str) -> object | None:
-        """Return the submodule at a path, if there is one."""
+        """Return the submodule at a path, or None."""
         return self.backend.submodules(self.model).get(path)
 
     def kind(self, path: str) -> str:
-        """Return the class name of the submodule at a path, or nothing."""
+        """Return the class name of the submodule at a path, or ""."""
         module = self.module(path)
         return "" if module is None else type(module).__name__
 
     def facts(self, path: str) -> dict[str, float]:
-        """Return what the submodule at a path says of itself."""
+        """Return the settings of the submodule at a path, such as eps and groups."""
         module = self.module(path)
         return {} if module is None else self.backend.facts(module)
 
@@ -38,7 +38,7 @@ class Subjects:
     """All models of a check.
 
     Args:
-        config: of all of them.
+        config: of all models.
         models: by label; the first is the reference.
     """
 
@@ -52,7 +52,14 @@ class Subjects:
     def exact(
         self, stack: ExitStack, labels: Iterable[str], dtype: str, missing: list[str]
     ) -> dict[str, Model]:
-        """Return models in this dtype; a model that cannot be cast is `missing`."""
+        """Return models in this dtype, until the stack is closed.
+
+        Args:
+            stack: closes the casts.
+            labels: of the models to cast.
+            dtype: "float64" or "float32".
+            missing: gets a line for each model that cannot be cast.
+        """
         exact = {}
         for label in labels:
             try:

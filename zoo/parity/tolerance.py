@@ -1,4 +1,4 @@
-"""How far two results are apart: errors relative to scale, and what calibrates them."""
+"""Errors of tensors relative to their scale, and the tolerances they are held to."""
 
 from __future__ import annotations
 
@@ -9,28 +9,37 @@ import numpy as np
 
 from ..spec.tracing import Pass, arrays_in
 
-# float64: twins agree to this share of each tensor's scale.
+# float64: the largest error that twins may have, as a share of a tensor's scale.
 FLOAT64 = 1e-10
-TRAJECTORY64 = 1e-8  # after hundreds of steps, each of which amplifies rounding a bit
+TRAJECTORY64 = 1e-8  # after many training steps, each of which amplifies rounding
 
-# float32: each backend is judged against its own float64 result.
+# float32: each backend is compared with its own float64 result.
 EPS32 = float(np.finfo(np.float32).eps)
-FACTOR32 = 16  # times the best backend's own error; correct twins reach 7.5
-CEILING32 = 1e-2  # however badly the best backend does
-FLIPPED = 1e-3  # a gradient this far off holds a flipped unit, in all backends
-REDRAWS = 8  # inputs tried until no ReLU or max-pool unit flips
+FACTOR32 = 16  # times the best backend's error; correct twins were measured up to 7.5
+CEILING32 = 1e-2  # even where the best backend's error is larger
+FLIPPED = 1e-3  # a gradient's error above this comes from units that flipped
+REDRAWS = 8  # how many inputs are tried to find some with no flipped unit
 
-# The loss does not see every weight: a convolution's bias before batch norm, or the
-# keys' bias of attention, has a true gradient of 0, and rounding is all that is left of
-# it. What counts as rounding depends on what is done with it, as a share of the largest
-# tensor of the rung (or of the largest gradient):
-FLOOR = 1e-3  # errors: no tensor's scale is smaller, as sums of terms so large round
-UNSEEN = 1e-9  # a proof of one update, read from a difference of weights, which rounds
-# too: a smaller tensor is all rounding, and its error counts in the largest one's scale
-BLIND = 1e-12  # a training run: a weight is kept still only where float64's rounding is
-# all that would move it; a real gradient, however small, must be trained
+# The loss does not depend on every weight. The gradient of a convolution's bias before
+# batch norm, or of the keys' bias in attention, is 0 in theory; computed, it is only
+# rounding: in float64 some 1e-15 of the largest gradient. These thresholds are shares
+# of the largest value of all tensors that are compared.
 
-SHORT = "without the optional inputs"
+# In `compare`: the smallest scale of a tensor. Its values may be sums of terms as large
+# as other tensors' values, and are then rounded as these are.
+FLOOR = 1e-3
+# In `zoo.study.proof`, for the update of one SGD step in float64: a tensor below it is
+# only rounding, so its errors are relative to the largest tensor itself, not to FLOOR
+# times that. Only a scale changes, so the threshold may be far above rounding.
+UNSEEN = 1e-9
+# In `zoo.parity.trajectory`, for the gradients of the first batch: a tensor below it is
+# frozen, as optimizers such as Adam turn even rounding into full steps. Nothing is
+# proven about the training of a frozen weight, so the threshold is close to float64's
+# rounding. In float32 rounding is larger, and such weights are trained; but only the
+# losses are compared there, and they do not depend on these weights.
+BLIND = 1e-12
+
+SHORT = "without the optional inputs"  # the name of the second output of a forward rung
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -43,7 +52,7 @@ class Error(NamedTuple):
 
 
 class Results(NamedTuple):
-    """What one model gave in one dtype."""
+    """Outputs and gradients of one model in one dtype."""
 
     outputs: np.ndarray
     train: Pass | None
@@ -52,8 +61,8 @@ class Results(NamedTuple):
     def tensors(self, rung: str) -> Arrays:
         """Return the tensors that a rung compares, in forward order."""
         if rung == "forward" or self.train is None:
-            found = {"": self.outputs}
-            return found if self.short is None else {**found, SHORT: self.short}
+            outputs = {"": self.outputs}
+            return outputs if self.short is None else {**outputs, SHORT: self.short}
         if rung == "forward (train)":
             return {"": self.train.outputs}
         if rung == "loss":
@@ -67,16 +76,17 @@ class Results(NamedTuple):
 def compare(ours: Arrays, reference: Arrays) -> list[Error]:
     """Return each tensor's max-abs error relative to its scale, in order.
 
-    The scale is the larger of the reference tensor's own max-abs and 1e-3 of the
-    largest tensor's: a convolution's bias before BatchNorm has a true gradient of 0,
-    and rounding is all it holds. NaN anywhere is an infinite error.
+    The scale is the larger of the reference tensor's own max-abs and FLOOR times the
+    largest tensor's. A tensor that is missing, surplus, of another shape, or not finite
+    has an infinite error.
     """
     peaks = {k: float(np.abs(v).max(initial=0)) for k, v in reference.items()}
-    floor = FLOOR * max((p for p in peaks.values() if np.isfinite(p)), default=0.0)
-    odd = ours.keys() ^ reference.keys()
-    errors = [Error(np.inf, name) for name in sorted(odd)]
+    finite = [peak for peak in peaks.values() if np.isfinite(peak)]
+    least = FLOOR * max(finite, default=0.0)
+    unpaired = ours.keys() ^ reference.keys()
+    errors = [Error(np.inf, name) for name in sorted(unpaired)]
     for name, peak in peaks.items():
-        if name in odd:
+        if name in unpaired:
             continue
         a = np.asarray(ours[name], np.float64)
         b = np.asarray(reference[name], np.float64)
@@ -84,7 +94,7 @@ def compare(ours: Arrays, reference: Arrays) -> list[Error]:
             errors.append(Error(np.inf, name))
             continue
         worst = float(np.abs(a - b).max(initial=0))
-        scale = max(peak, floor)
+        scale = max(peak, least)
         errors.append(Error(worst / scale if scale else float(worst > 0), name))
     return errors
 
@@ -97,7 +107,7 @@ def worst(errors: Iterable[Error]) -> Error:
 def calibrate(
     rung: str, doubles: Mapping[str, Results], singles: Mapping[str, Results]
 ) -> tuple[dict[str, Error], float]:
-    """Return each model's worst float32 error against itself, and the bound for all."""
+    """Return each model's worst float32 error against its float64, and the bound."""
     errors = {
         k: worst(compare(singles[k].tensors(rung), doubles[k].tensors(rung)))
         for k in singles
@@ -106,16 +116,17 @@ def calibrate(
 
 
 def bound32(errors: Iterable[Error]) -> float:
-    """Return the float32 error that all may have, calibrated by the best of them."""
+    """Return the largest float32 error allowed, calibrated by the smallest one."""
     best = min((e.error for e in errors if np.isfinite(e.error)), default=0.0)
     return min(max(FACTOR32 * best, 64 * EPS32), CEILING32)
 
 
 def differ(ours: Any, twins: Any) -> bool:
-    """Return whether what two submodules gave differs, where it can be compared.
+    """Return whether the arrays of two submodules differ, where they are comparable.
 
-    Arrays of another rank are not the same quantity: PyTorch's fused attention calls
-    its dropout on the output, a written-out one on the weights.
+    Arrays of different ranks are not compared, as they are different quantities:
+    PyTorch's fused attention applies its dropout module to the output, an explicit one
+    to the attention weights.
     """
     pairs = [
         (a, b)
@@ -126,7 +137,7 @@ def differ(ours: Any, twins: Any) -> bool:
 
 
 def flipped(single: np.ndarray, double: np.ndarray) -> bool:
-    """Return whether a unit's sign, or the order of two neighbours, differs."""
+    """Return whether the sign of a unit, or the order of two neighbours, differs."""
     if single.shape != double.shape or single.dtype.kind != "f":
         return False
     if (np.sign(single) != np.sign(double)).any():

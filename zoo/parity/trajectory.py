@@ -1,10 +1,10 @@
-"""The ladder's upper rungs: is it also the same training?
+"""The rungs of training: do twins also train the same?
 
-One update, then a whole run from equal weights on equal batches, then the run stopped
-half-way in each backend and continued in each other. All in float64, and the run in
-float32 too, where it may drift as far as `tolerance.CEILING32`: a ReLU whose input is
-within rounding of 0 switches on in one framework only, and no tolerance tells that
-from a mistake. What proves a float32 run is the float64 one beside it.
+One step; a run from equal weights on equal batches; the run stopped half-way in each
+backend and resumed in each other. All are walked in float64. The run is also walked in
+float32, where it may drift up to `tolerance.CEILING32`: a ReLU whose input is within
+rounding of 0 may be active in one framework only, and no tolerance separates that from
+a mistake. The float64 run is the proof.
 """
 
 from __future__ import annotations
@@ -46,37 +46,37 @@ RECIPE = Recipe(
     clip_norm=1.0,
     deterministic_dropout=True,
 )
-# These divide a gradient by its own size, so that rounding alone moves a weight.
+# These divide a gradient by its own size, so rounding alone can move a weight.
 _NORMALISING = ("adam", "adamw", "rmsprop", "adagrad", "nadam", "lion")
 
 
 class Track(NamedTuple):
-    """What a run left."""
+    """The results of a run."""
 
     losses: np.ndarray
     outputs: np.ndarray  # in eval mode, at the end
     first: State  # weights, buffers, slots after one step
-    half: tuple[State, State]  # weights and slots half-way
+    half: tuple[State, State]  # weights with buffers, and slots, half-way
     last: State  # as `first`, at the end
 
 
 @dataclass(frozen=True)
 class Options:
-    """How the rungs are walked.
+    """Options of a walk.
 
     Args:
-        draw: gives the inputs of a batch for its number.
-        recipe: how to train; its precision and its data do not count.
+        draw: returns the inputs of a batch for its number.
+        recipe: how to train; its precision and its data are ignored.
         steps: length of the run.
         dtypes: "float64" and "float32".
-        say: called with a short text as each run begins.
+        progress: called with a short text as each run begins.
     """
 
     draw: Callable[[int], Inputs]
     recipe: Recipe = RECIPE
     steps: int = 50
     dtypes: Sequence[str] = ("float64", "float32")
-    say: Callable[[str], object] = lambda text: None
+    progress: Callable[[str], object] = lambda text: None
 
     def __post_init__(self) -> None:
         if self.steps < 2:
@@ -86,12 +86,12 @@ class Options:
 
 
 def walk(report: Report, subjects: Subjects, options: Options) -> None:
-    """Walk the rungs over models as they stand, and add them to the report.
+    """Walk the rungs over models as they are, and add them to the report.
 
     Args:
-        report: gets the rungs, what is missing, and the first divergence.
+        report: gets the rungs, the models that are missing, and the first divergence.
         subjects: the models, which are not changed.
-        options: how.
+        options: of the walk.
     """
     for dtype in options.dtypes:
         with ExitStack() as stack:
@@ -133,7 +133,7 @@ def losses(
 
 
 class _Proof:
-    """The rungs in one dtype."""
+    """The walk in one dtype."""
 
     def __init__(
         self,
@@ -143,16 +143,18 @@ class _Proof:
         options: Options,
     ) -> None:
         self.report, self.backends, self.models = report, subjects.backends, models
-        self.steps, self.say = options.steps, options.say
+        self.steps, self.progress = options.steps, options.progress
         self.loss, recipe = subjects.config.loss, options.recipe
         self.reference = next(iter(models))
         self.batches = self._batches(subjects.config, options.draw)
-        still, self.uncertain = self._blind()
-        # the ladder says which precision
-        self.recipe = recipe.override(precision="auto", freeze=(*recipe.freeze, *still))
+        frozen, self.uncertain = self._blind()
+        # "auto": the models already have the dtype of this walk
+        freeze = (*recipe.freeze, *frozen)
+        self.recipe = recipe.override(precision="auto", freeze=freeze)
         self.note = ""
-        if still:
-            self.note = f"kept still, as the loss does not see them: {_few(still)}"
+        if frozen:
+            names = _few(frozen)
+            self.note = f"frozen, as the loss does not depend on them: {names}"
         if recipe.optimizer not in _NORMALISING:
             self.uncertain = ()
         if self.uncertain:
@@ -162,6 +164,7 @@ class _Proof:
         self.curve = recipe.curve(self.steps)
 
     def _batches(self, config: Config, draw: Callable[[int], Inputs]) -> list[Batch]:
+        """Return the batch of every step."""
         backend, model = self.backends[self.reference], self.models[self.reference]
         batches = []
         shape = None
@@ -172,31 +175,30 @@ class _Proof:
         return batches
 
     def _blind(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the weights that the loss does not see: wholly, and in part.
+        """Return the weights that the loss does not depend on: wholly, and in part.
 
-        A convolution's bias before batch norm, the keys' bias of attention: their
-        gradient is rounding.
+        Such as a convolution's bias before batch norm, or the keys' bias of attention:
+        their gradients are only rounding. See `tolerance.BLIND`.
         """
         backend, model = self.backends[self.reference], self.models[self.reference]
         inputs, targets = self.batches[0]
-        found = backend.backward(
-            model, inputs, {self.loss: targets}, self.loss
-        ).gradients
-        sizes = {n: np.abs(g) for n, g in found.items()}
-        least = BLIND * max(float(s.max(initial=0)) for s in sizes.values())
-        wholly = tuple(n for n, s in sizes.items() if s.max(initial=0) <= least)
+        result = backend.backward(model, inputs, {self.loss: targets}, self.loss)
+        sizes = {n: np.abs(g) for n, g in result.gradients.items()}
+        rounding = BLIND * max(float(s.max(initial=0)) for s in sizes.values())
+        wholly = tuple(n for n, s in sizes.items() if s.max(initial=0) <= rounding)
         partly = tuple(
             n
             for n, s in sizes.items()
-            if n not in wholly and ((s > 0) & (s <= least)).any()
+            if n not in wholly and ((s > 0) & (s <= rounding)).any()
         )
         return wholly, partly
 
     def walk(self, dtype: str) -> None:
+        """Train every model, compare the runs, and add the rungs to the report."""
         tracks: dict[str, Track] = {}
         trainers: dict[str, Trainer] = {}
         for label, model in self.models.items():
-            self.say(f"{dtype} training in {label}")
+            self.progress(f"{dtype} training in {label}")
             backend = self.backends[label]
             start = {k: np.array(v) for k, v in backend.read(model).items()}
             trainers[label] = backend.Trainer(model, self.recipe, self.loss, False)
@@ -215,12 +217,13 @@ class _Proof:
                 self._add("one step", dtype, label, first, FLOAT64)
         for label, track in tracks.items():
             bound = TRAJECTORY64 if dtype == "float64" else CEILING32
-            errors = self._apart(track, wanted, dtype)
+            errors = self._errors(track, wanted, dtype)
             self._add("steps", dtype, label, errors, bound)
         if dtype == "float64":
             self._resume(tracks, trainers)
 
     def _run(self, label: str, trainer: Trainer) -> Track:
+        """Train one model for all steps."""
         losses: list[float] = []
         first: State = {}
         half: tuple[State, State] = ({}, {})
@@ -244,17 +247,19 @@ class _Proof:
         return self.backends[label].forward(self.models[label], inputs)
 
     def _state(self, label: str, trainer: Trainer) -> tuple[State, State]:
+        """Return copies of the weights with buffers, and the optimizer's slots."""
         trainer.sync()
-        found = self.backends[label].read(self.models[label])
-        return {k: np.array(v) for k, v in found.items()}, trainer.slots()
+        weights = self.backends[label].read(self.models[label])
+        return {k: np.array(v) for k, v in weights.items()}, trainer.slots()
 
     def _everything(self, label: str, trainer: Trainer) -> State:
+        """Return weights, buffers and slots together."""
         weights, slots = self._state(label, trainer)
         arrays = {k: np.atleast_1d(v) for k, v in slots.items() if k != "step"}
         return {**weights, **arrays}
 
     def _differences(self, ours: State, reference: State) -> list[Error]:
-        """Compare weights, then each kind of slot, by the scale of its own kind."""
+        """Compare weights, then each kind of slot, each with a scale of its own."""
         kinds = dict.fromkeys(k.rpartition("/")[0] for k in [*reference, *ours])
         errors = []
         for kind in kinds:
@@ -270,14 +275,14 @@ class _Proof:
             errors += compare(*pair)
         return errors
 
-    def _apart(self, track: Track, wanted: Track, dtype: str) -> list[Error]:
-        """Return how far two runs are apart: losses, outputs, and the final state."""
+    def _errors(self, track: Track, wanted: Track, dtype: str) -> list[Error]:
+        """Return the errors of a run: in float32 of its losses, in float64 of all."""
         errors = []
         gaps = np.abs(track.losses - wanted.losses)
         scale = max(float(np.abs(wanted.losses).max()), 1e-3)
         step = int(np.argmax(gaps))
-        whole = bool(np.isfinite(gaps).all())
-        gap = float(gaps[step]) / scale if whole else np.inf
+        finite = bool(np.isfinite(gaps).all())
+        gap = float(gaps[step]) / scale if finite else np.inf
         errors.append(Error(gap, f"loss of step {step + 1}"))
         if dtype == "float64":
             errors += compare({"outputs": track.outputs}, {"outputs": wanted.outputs})
@@ -287,6 +292,7 @@ class _Proof:
     def _resume(
         self, tracks: Mapping[str, Track], trainers: Mapping[str, Trainer]
     ) -> None:
+        """Resume every model's half-way state in every backend; add the rungs."""
         wanted = tracks[self.reference]
         for label, trainer in trainers.items():
             backend, model = self.backends[label], self.models[label]
@@ -294,19 +300,21 @@ class _Proof:
             errors: list[Error] = []
             try:
                 for source, track in tracks.items():
-                    self.say(f"going on in {label} from {source}")
+                    self.progress(f"resuming in {label} from {source}")
                     backend.write(model, track.half[0])
                     trainer.restore(track.half[1])
                     tail = range(self.steps // 2, self.steps)
                     losses = [self._step(trainer, number) for number in tail]
                     last = self._everything(label, trainer)
-                    whole = np.concatenate((track.losses[: self.steps // 2], losses))
-                    again = track._replace(
-                        losses=whole, outputs=self._outputs(label), last=last
+                    head = track.losses[: self.steps // 2]
+                    resumed = track._replace(
+                        losses=np.concatenate((head, losses)),
+                        outputs=self._outputs(label),
+                        last=last,
                     )
                     errors += [
                         Error(e.error, f"{e.where}, from {source}")
-                        for e in self._apart(again, wanted, "float64")
+                        for e in self._errors(resumed, wanted, "float64")
                     ]
             finally:
                 trainer.close()
@@ -316,6 +324,7 @@ class _Proof:
     def _add(
         self, name: str, dtype: str, label: str, errors: list[Error], bound: float
     ) -> None:
+        """Add a rung to the report, and the first divergence."""
         error, where = worst(errors)
         ok = error <= bound
         note = self.note if name == "steps" else ""
@@ -330,12 +339,13 @@ class _Proof:
 
 
 def _few(names: Sequence[str]) -> str:
+    """Return the first three names, and the number of the others."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
 
 
 def _cause(rung: str, where: str, recipe: Recipe) -> str | None:
-    """Say where to look, from what differs first."""
+    """Return where to look, from the first tensor that differs."""
     slot, slash, _ = where.partition("/")
     if rung == "resume elsewhere":
         return "the state of the optimizer, or a buffer, was not carried over"

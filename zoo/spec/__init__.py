@@ -1,1 +1,1 @@
-"""What every backend follows: definitions in NumPy, and the data that they exchange."""
+"""NumPy definitions that every backend follows, and the data that backends exchange."""

@@ -1,4 +1,4 @@
-"""What a training step is fed: NumPy, channels last, the same in every backend."""
+"""Batches, the input of a training step: NumPy, channels last, in every backend."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import InputError
 class Batch(NamedTuple):
     """Examples with their targets.
 
-    `inputs` stand in call order, channels last. `targets` are int32 ids for
+    `inputs` are in call order, channels last. `targets` are int32 ids for
     cross-entropy, (N,), (N, T) or (N, H, W), or floats of the logits' shape.
     """
 
@@ -27,9 +27,9 @@ class Batch(NamedTuple):
 
 
 def check_targets(kind: str, logits: tuple[int, ...], targets: tuple[int, ...]) -> None:
-    """Raise InputError where targets cannot belong to logits, channels last.
+    """Raise InputError for targets whose shape does not fit logits, channels last.
 
-    Frameworks would broadcast some of these, and train something else.
+    Frameworks would broadcast some of them, and minimise a different loss.
     """
     wanted = logits[:-1] if kind == "cross_entropy" else logits
     if targets != wanted:
@@ -39,7 +39,7 @@ def check_targets(kind: str, logits: tuple[int, ...], targets: tuple[int, ...]) 
 
 
 class Split(Protocol):
-    """Where examples come from: arrays, or files read when asked for."""
+    """Examples by index, from arrays or from files that are read on demand."""
 
     def __len__(self) -> int: ...
 
@@ -49,7 +49,7 @@ class Split(Protocol):
 
 
 class BatchSource(Protocol):
-    """The batches of a run by number, as `zoo.data.batches.Batches` gives them."""
+    """The batches of a run by number, such as `zoo.data.batches.Batches`."""
 
     steps_per_epoch: int
 
@@ -58,7 +58,7 @@ class BatchSource(Protocol):
         ...
 
     def stream(self, first: int = 0, stop: int | None = None) -> Iterator[Batch]:
-        """Yield the batches of steps first … stop - 1, read ahead."""
+        """Yield the batches of steps first … stop - 1, which are read ahead."""
         ...
 
 
@@ -74,7 +74,7 @@ def split(batch: Batch, parts: int) -> list[Batch]:
 
 
 def share(batch: Batch, rank: int, workers: int) -> tuple[Batch, int]:
-    """Return one worker's part of a batch, and the place of its first row.
+    """Return one worker's part of a batch, and the index of its first row.
 
     Raises InputError for fewer examples than workers.
     """
@@ -84,10 +84,10 @@ def share(batch: Batch, rank: int, workers: int) -> tuple[Batch, int]:
 
 
 def check_shares(size: int, workers: int) -> None:
-    """Raise InputError where some worker would have no example."""
+    """Raise InputError if a worker would get no example."""
     if size < workers:
         raise InputError(
-            f"each of {workers} workers needs an example of every batch, and of every"
-            f" part of it that accumulate makes; the smallest has {size}: choose"
-            " another batch_size, a smaller accumulate, or fewer workers."
+            f"each of {workers} workers needs an example of every batch (of every part"
+            f" of it, with accumulate), but the smallest has {size}: choose another"
+            " batch_size, a smaller accumulate, or fewer workers."
         )

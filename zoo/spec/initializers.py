@@ -1,8 +1,7 @@
 """Initial weights: the same bits in every framework, from (seed, canonical name).
 
-Each array has its own stream of random numbers (see `draws`), keyed by the seed and the
-parameter's name, so weights depend neither on the order nor on the presence of other
-parameters.
+Each parameter has its own stream of random numbers (see `draws`), keyed by the seed and
+its name. So its values do not depend on other parameters or on their order.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from .draws import uniform
 def fans(shape: tuple[int, ...], layout: str = "oi") -> tuple[int, int]:
     """Return (fan in, fan out) of a weight whose first two axes are `layout`.
 
-    Transposed convolutions ("io") count no kernel pixels: where kernel = stride, each
-    output pixel is made from one input pixel.
+    Of a transposed convolution ("io") kernel pixels do not count: where the kernel
+    equals the stride, each output pixel depends on one input pixel.
     """
     first, second = shape[0], shape[1] if len(shape) > 1 else 1
     if layout == "io":
@@ -32,7 +31,7 @@ def fans(shape: tuple[int, ...], layout: str = "oi") -> tuple[int, int]:
 
 
 def rule_for(config: Config, name: str, shape: tuple[int, ...]) -> Init:
-    """Return how the weight of this name and shape starts, by the config's rules."""
+    """Return a weight's initial scheme, by the config's rules or the general ones."""
     for pattern, init in config.init_rules():
         if fnmatchcase(name, pattern):
             return init

@@ -1,12 +1,12 @@
 """Native parameter <-> canonical name and layout, as pure functions on dicts.
 
 A backend's `_weights.py` has one table from a layer's exact type to an `Entry`. An
-entry only renames, permutes, reshapes, splits, concatenates and stacks, so gradients
-and optimizer moments cross between frameworks by the same functions as weights.
+entry only renames, permutes, reshapes, splits, concatenates and stacks. So the same
+functions convert weights, gradients and optimizer moments.
 
-A backend gives its model as leaves, the layers that hold weights; what is read from and
-written to them is here, the same for Keras and Flax. (PyTorch's names and layouts are
-the canonical ones.)
+The backends of Keras and Flax list the layers of a model that hold weights, as `Leaf`s.
+The functions below read and write the weights of such a list. PyTorch needs none of
+this, as its names and layouts are the canonical ones.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ Move = str | tuple[str, tuple[int, ...]]
 
 
 def move(**names: Move) -> Entry:
-    """Entry that renames, and permutes axes: `move(kernel=("weight", (1, 0)))`.
+    """Return an entry that renames and permutes: `move(kernel=("weight", (1, 0)))`.
 
-    The permutation is that of native -> canonical. Double underscores in keywords
-    stand for dots. Parameters that a layer does not have (no bias) are left out.
+    The permutation is the one from native to canonical. A double underscore in a
+    keyword means a dot. Parameters that a layer lacks, such as a bias, are skipped.
     """
     pairs = []
     for native, target in names.items():
@@ -71,10 +71,10 @@ def _permute(array: np.ndarray, axes: tuple[int, ...] | None) -> np.ndarray:
 
 
 def full_name(path: str, name: str) -> str:
-    """Join a leaf's path and a canonical name inside it.
+    """Join a layer's path and a canonical name inside it.
 
-    `fc` and `weight` give `fc.weight`; `rnn.l0` and `weight_ih_{}` give
-    `rnn.weight_ih_l0`, because the attribute fills the name.
+    `fc` and `weight` give `fc.weight`. `rnn.l0` and `weight_ih_{}` give
+    `rnn.weight_ih_l0`: the layer's attribute name fills the `{}`.
     """
     if "{}" in name:
         path, _, attribute = path.rpartition(".")
@@ -83,7 +83,7 @@ def full_name(path: str, name: str) -> str:
 
 
 def hollow(shape: tuple[int, ...]) -> np.ndarray:
-    """Return an array of this shape that takes no memory: for names and shapes."""
+    """Return an array of this shape that takes no memory, to find names and shapes."""
     return np.broadcast_to(np.float32(0), shape)
 
 
@@ -94,9 +94,9 @@ class Leaf(NamedTuple):
     """A layer that holds weights.
 
     Args:
-        path: canonical, "" for the model itself.
+        path: canonical; "" is the model itself.
         variables: the framework's own, by native name; each has a `shape`.
-        entry: of the layer's type; None: the variables are canonical as they stand.
+        entry: of the layer's type, or None for names and layouts already canonical.
     """
 
     path: str
@@ -109,7 +109,7 @@ def collect(
     value: Callable[[Any], np.ndarray],
     keep: Callable[[Any], bool] = lambda variable: True,
 ) -> dict[str, np.ndarray]:
-    """Return `value` of every variable to keep, by canonical name, in its layout."""
+    """Return `value` of every variable to keep, by canonical name and in its layout."""
     canonical: dict[str, np.ndarray] = {}
     for path, variables, entry in leaves:
         native = {k: value(v) for k, v in variables.items() if keep(v)}
@@ -128,7 +128,7 @@ def shapes(
 
 
 def natives(leaves: Iterable[Leaf], state: Arrays) -> Iterator[tuple[Any, np.ndarray]]:
-    """Yield each variable with its array, in native layout; none that `state` lacks."""
+    """Yield each variable that `state` has, with its array in native layout."""
     for path, variables, entry in leaves:
         if entry is None:
             arrays = {k: state.get(full_name(path, k)) for k in variables}
@@ -145,7 +145,9 @@ def held(leaves: Iterable[Leaf]) -> list[tuple[Any, tuple[str, ...]]]:
     """Return every variable with the canonical names of the weights that it holds."""
     pairs = []
     for path, variables, entry in leaves:
-        marks = {  # each variable's number, in its shape, goes through the entry
+        # Arrays filled with each variable's number go through the entry, which shows
+        # which variable each canonical name comes from.
+        marks = {
             key: np.broadcast_to(np.int32(i), v.shape)
             for i, (key, v) in enumerate(variables.items())
         }

@@ -1,16 +1,18 @@
-"""Dropout masks that are counted, not drawn: the same bits in every framework.
+"""Dropout masks computed by a counter, not drawn: the same bits in every framework.
 
-Native dropouts draw from generators of their own, so no seed makes two frameworks drop
-the same elements. Here whether an element is kept is a pure function of four numbers:
-the step's key, the layer's canonical path, how often the layer was called before in
-this pass, and the element's place in the public array (batch first, channels last, C
-order). Each room writes `keep` in its own integer operators; this is the reference.
+Frameworks' own dropouts draw from different generators, so no seed makes two of them
+drop the same elements. Here a pure function of four values decides whether an element
+is kept: the step's key, the layer's canonical path, the number of the layer's earlier
+calls in this pass, and the element's index in the public array (batch first, channels
+last, C order). This module is the reference; each backend writes `keep` in its own
+integer operators.
 
 The function is triple32 (Wellons 2018, "Prospecting for hash functions"), a bijection
-of 32 bits, on a counter. A second word of the key goes in after the first round, so
-that the masks of two keys are not one sequence read from two places. The last shift is
-left out: it moves only low bits, which a comparison with a threshold hardly sees. (With
-two rounds instead of three, elements 3072 apart were correlated by .008.)
+of 32 bits, applied to a counter. After the first round a second word of the key is
+added; otherwise the masks of two keys would be the same sequence from two starting
+points. The last shift is omitted, because it changes only low bits, which hardly
+matter in a comparison with a threshold. (With two rounds instead of three, elements
+3072 apart had a correlation of 0.008.)
 """
 
 from __future__ import annotations
@@ -28,18 +30,18 @@ WORD = 2**32
 
 
 def step_key(seed: int, step: int, micro: int = 0) -> int:
-    """Return the 32-bit key of one forward pass: of a step, or of a part of its batch.
+    """Return the 32-bit key of the forward pass of a step, or of a part of its batch.
 
     Args:
         seed: of the recipe.
         step: counted from 1.
-        micro: number of the part, where gradients are accumulated.
+        micro: index of the part, where gradients are accumulated.
     """
     return _digest(f"{seed}:{step}:{micro}")
 
 
 def salt(name: str) -> int:
-    """Return the 32 bits that stand for a layer's canonical path."""
+    """Return a 32-bit hash of a layer's canonical path."""
     return _digest(name)
 
 
@@ -49,19 +51,19 @@ def _digest(text: str) -> int:
 
 
 def scramble(x: Any) -> Any:
-    """Return triple32 of x in [0, 2**32): of Python integers, or of int64 tensors."""
+    """Return triple32 of x in [0, 2**32), a Python integer or an int64 tensor."""
     for shift, multiplier in ROUNDS:
         x = ((x ^ (x >> shift)) * multiplier) & (WORD - 1)
     return x ^ (x >> LAST)
 
 
 def layer_key(key: Any, name: str, call: int = 0) -> Any:
-    """Return the 32-bit key of one call of a layer, of the type of `key`."""
+    """Return the 32-bit key of one call of a layer, in the type of `key`."""
     return scramble(key ^ salt(name) ^ call)
 
 
 def threshold(rate: float) -> int:
-    """Return the least 32-bit number that keeps an element, for a rate in [0, 1)."""
+    """Return the least 32-bit number for which an element is kept; rate in [0, 1)."""
     return min(round(rate * WORD), WORD - 1)
 
 
@@ -79,9 +81,9 @@ def keep(
         key: of the step, see `step_key`.
         name: canonical path of the layer.
         shape: of the public array: batch first, channels last.
-        rate: share that is dropped, in [0, 1).
-        first_row: place of row 0 in the whole batch, for a worker that holds a part.
-        call: how often the layer was called before in this pass.
+        rate: probability of being dropped, in [0, 1).
+        first_row: index of row 0 in the full batch, for a worker that has a part.
+        call: number of the layer's earlier calls in this pass.
     """
     own = layer_key(key, name, call)
     start = (first_row * math.prod(shape[1:]) + own) % WORD

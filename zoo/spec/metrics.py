@@ -1,6 +1,6 @@
-"""Losses and measures in NumPy, float64: the yardstick that no framework has made.
+"""Losses and measures in NumPy, float64: the same for every framework.
 
-A `Tally` adds up batches of any sizes: its results are those of one large batch.
+A `Tally` adds up batches of any sizes. Its results are those of one large batch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from ..configs._base import LOSSES
 from ..errors import InputError, unknown
 
-# What is measured, beside the loss.
+# Task -> its measures, in addition to the loss.
 MEASURES = {
     "classify": ("accuracy",),
     "segment": ("iou",),
@@ -21,7 +21,7 @@ MEASURES = {
 }
 
 
-@np.errstate(over="ignore", invalid="ignore")  # what diverged gives inf or NaN
+@np.errstate(over="ignore", invalid="ignore")  # a diverged model has inf or NaN
 def losses(
     logits: np.ndarray, targets: np.ndarray, kind: str, label_smoothing: float = 0.0
 ) -> np.ndarray:
@@ -47,19 +47,12 @@ def losses(
     if kind == "bce":
         return np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))
     z = z - z.max(-1, keepdims=True)
-    log_sum = np.log(np.exp(z).sum(-1))
-    found = log_sum - np.take_along_axis(z, t[..., None], -1)[..., 0]
+    log_sum = np.log(np.exp(z).sum(-1))  # (N, …)
+    entropy = log_sum - np.take_along_axis(z, t[..., None], -1)[..., 0]  # (N, …)
     if not label_smoothing:
-        return found
+        return entropy
     spread = log_sum - z.mean(-1)
-    return (1 - label_smoothing) * found + label_smoothing * spread
-
-
-def loss(
-    logits: np.ndarray, targets: np.ndarray, kind: str, label_smoothing: float = 0.0
-) -> float:
-    """Return the mean loss; arguments and errors are those of `losses`."""
-    return float(losses(logits, targets, kind, label_smoothing).mean())
+    return (1 - label_smoothing) * entropy + label_smoothing * spread
 
 
 def _pair(
@@ -71,9 +64,9 @@ def _pair(
     ids = kind == "cross_entropy"
     wanted = z.shape[:-1] if ids else z.shape
     if t.shape != wanted or (ids and t.dtype.kind not in "iu"):
-        what = "ids" if ids else "numbers"
+        form = "ids" if ids else "numbers"
         raise InputError(
-            f"{kind} of logits {z.shape} needs {what} of shape {wanted};"
+            f"{kind} of logits {z.shape} needs {form} of shape {wanted};"
             f" got {t.dtype}{t.shape}."
         )
     if ids and t.size and not 0 <= t.min() <= t.max() < z.shape[-1]:
@@ -84,66 +77,48 @@ def _pair(
 
 
 def _ids(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the class chosen and the true one, of every example or place.
+    """Return the predicted and the true class of every example or position: (N, …).
 
-    One logit says yes above 0; of several the largest counts.
+    A single logit predicts class 1 above 0. Of several logits the largest counts.
     """
     logits, targets = np.asarray(logits), np.asarray(targets)
     one = logits.shape[-1] == 1
-    chosen = (logits[..., 0] > 0).astype(int) if one else logits.argmax(-1)
+    predicted = (logits[..., 0] > 0).astype(int) if one else logits.argmax(-1)
     if targets.ndim == logits.ndim:  # floats of the logits' shape
         targets = (targets[..., 0] > 0.5).astype(int) if one else targets.argmax(-1)
-    if targets.shape != chosen.shape:
+    if targets.shape != predicted.shape:
         raise InputError(f"targets {targets.shape} do not fit logits {logits.shape}.")
-    return chosen, targets
-
-
-def accuracy(logits: np.ndarray, targets: np.ndarray) -> float:
-    """Return the share of examples (or places) whose class is right.
-
-    Args:
-        logits: (N, …, C). A single logit says yes above 0.
-        targets: ids (N, …), or floats of the logits' shape.
-    """
-    chosen, true = _ids(logits, targets)
-    return float((chosen == true).mean())
+    return predicted, targets
 
 
 def _overlap(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return intersection and union in pixels, of each class: (K,) and (K,)."""
-    chosen, true = _ids(logits, targets)
-    first = 1 if logits.shape[-1] == 1 else 0  # one logit: the foreground alone
+    """Return each class's intersection and union, in pixels: (K,) and (K,)."""
+    predicted, true = _ids(logits, targets)
+    first = 1 if logits.shape[-1] == 1 else 0  # one logit: the foreground only
     count = max(2, logits.shape[-1])
-    both = np.bincount(true[chosen == true], minlength=count)
-    either = np.bincount(chosen.ravel(), minlength=count) - both
+    both = np.bincount(true[predicted == true], minlength=count)
+    either = np.bincount(predicted.ravel(), minlength=count) - both
     either += np.bincount(true.ravel(), minlength=count)
     return both[first:], either[first:]
 
 
 def _ratio(both: np.ndarray, either: np.ndarray) -> float:
+    """Return intersection over union, averaged over classes with a union; else 1."""
     seen = either > 0
     return float((both[seen] / either[seen]).mean()) if seen.any() else 1.0
-
-
-def iou(logits: np.ndarray, targets: np.ndarray) -> float:
-    """Return intersection over union, counted over all pixels of all images together.
-
-    Of one logit it is the foreground's; of several the mean over the classes, without
-    those that neither occur nor are predicted. Nothing to find and nothing found is 1.
-
-    Args:
-        logits: (N, H, W, C).
-        targets: ids (N, H, W), or floats of the logits' shape.
-    """
-    return _ratio(*_overlap(logits, targets))
 
 
 class Tally:
     """Loss and measures over many batches, as if they were one.
 
+    Accuracy is the share of examples (or tokens) whose class is right. Perplexity is e
+    to the mean cross-entropy without smoothing. IoU is intersection over union, counted
+    over the pixels of all images: of the foreground for one logit, else the mean over
+    all classes that occur or are predicted. Where there are none it is 1.
+
     Args:
-        task: "classify" (accuracy), "segment" (iou), "language" (accuracy per token,
-            and perplexity: e to the mean cross-entropy without smoothing) or "regress".
+        task: "classify" (accuracy), "segment" (iou), "language" (accuracy, perplexity)
+            or "regress".
         kind: of the loss, see `losses`.
         label_smoothing: of the loss.
 
@@ -163,14 +138,14 @@ class Tally:
         self._either: np.ndarray | int = 0
 
     def add(self, logits: np.ndarray, targets: np.ndarray) -> None:
-        """Count a batch: logits (N, …, C), targets as `losses` takes them."""
-        found = losses(logits, targets, self.kind, self.label_smoothing)
-        self._loss += float(found.sum())
-        self._elements += found.size
+        """Add a batch: logits (N, …, C), targets as for `losses`."""
+        values = losses(logits, targets, self.kind, self.label_smoothing)
+        self._loss += float(values.sum())
+        self._elements += values.size
         for name in MEASURES[self.task]:
             if name == "accuracy":
-                chosen, true = _ids(logits, targets)
-                self._right += int((chosen == true).sum())
+                predicted, true = _ids(logits, targets)
+                self._right += int((predicted == true).sum())
                 self._places += true.size
             elif name == "iou":
                 both, either = _overlap(logits, targets)
@@ -180,33 +155,20 @@ class Tally:
                 self._plain += float(plain.sum())
 
     def result(self) -> dict[str, float]:
-        """Return the mean loss, and what the task measures.
+        """Return the mean loss and the task's measures, by name.
 
-        Raises InputError where nothing was added.
+        Raises InputError if no batch was added.
         """
         if not self._elements:
             raise InputError("nothing to measure: no batch was added.")
-        found = {"loss": self._loss / self._elements}
+        result = {"loss": self._loss / self._elements}
         for name in MEASURES[self.task]:
             if name == "accuracy":
-                found[name] = self._right / self._places
+                result[name] = self._right / self._places
             elif name == "iou":
                 both, either = np.asarray(self._both), np.asarray(self._either)
-                found[name] = _ratio(both, either)
+                result[name] = _ratio(both, either)
             elif self.kind == "cross_entropy":
                 mean = self._plain / self._elements
-                found[name] = math.exp(mean) if mean < 700 else math.inf
-        return found
-
-
-def measures(
-    task: str,
-    logits: np.ndarray,
-    targets: np.ndarray,
-    kind: str,
-    label_smoothing: float = 0.0,
-) -> dict[str, float]:
-    """Return loss and measures of one batch; arguments are those of `Tally`."""
-    tally = Tally(task, kind, label_smoothing)
-    tally.add(logits, targets)
-    return tally.result()
+                result[name] = math.exp(mean) if mean < 700 else math.inf
+        return result

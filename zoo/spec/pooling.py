@@ -1,4 +1,4 @@
-"""Pooling windows as matrices, where no built-in of a framework has PyTorch's."""
+"""Pooling windows as matrices, for frameworks that lack PyTorch's pooling."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 
 
 def window_averages(size: int, out: int) -> np.ndarray:
-    """Return (out, size) weights: row i averages from i*size/out to (i+1)*size/out.
+    """Return the (out, size) matrix of PyTorch's adaptive average pooling.
 
-    The windows are those of PyTorch's adaptive average pooling: they overlap unless
-    `out` divides `size`.
+    Row i averages from i * size / out, rounded down, to (i + 1) * size / out, rounded
+    up. So windows overlap unless `out` divides `size`.
     """
     weights = np.zeros((out, size))
     for i in range(out):

@@ -1,8 +1,8 @@
 """A recipe: everything that defines a training run, and nothing about a framework.
 
-Formulas and constants are PyTorch's; where a framework's own optimizer has others, its
-backend writes these. The learning rate is one NumPy curve, a value for each update: no
-framework's own schedule is used, as no two of them agree on where a step counts.
+Formulas and constants are PyTorch's. Where a framework's own optimizer differs, its
+backend replaces it. The learning rate is a NumPy curve with one value for each update.
+Frameworks' own schedules are not used, as each counts steps in its own way.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SCHEDULES = (
 )  # fmt: skip
 PRECISIONS = ("auto", "float32", "float64", "bf16", "fp16")
 AUGMENTATIONS = ("flip", "crop", "rotate")
-MONITORS = {"loss": -1, "accuracy": 1, "iou": 1, "perplexity": -1}  # and what is better
+MONITORS = {"loss": -1, "accuracy": 1, "iou": 1, "perplexity": -1}  # 1: more is better
 
 # Optimizer -> its constants. Sources: Polyak 1964 and Sutskever et al. 2013 (momentum,
 # Nesterov), Kingma and Ba 2015 (Adam), Loshchilov and Hutter 2019 (AdamW), Tieleman and
@@ -57,55 +57,57 @@ SLOTS: dict[str, tuple[str, ...]] = {
     "nadam": ("exp_avg", "exp_avg_sq"),
     "lion": ("exp_avg",),
 }
-DECOUPLED = ("adamw", "lion")  # decay beside the gradient's step; else L2 inside it
+DECOUPLED = ("adamw", "lion")  # decay the weight itself; others its gradient (L2)
 CONSTANTS = tuple(sorted({name for known in OPTIMIZERS.values() for name in known}))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(Validated):
-    """How a model is trained: frozen, validated, equal by value, JSON.
+    """How a model is trained: frozen, validated, equal by value, stored as JSON.
 
-    A step is one update of the weights; steps count from 1, epochs from 0.
+    A step is one update of the weights. Steps are counted from 1, epochs from 0.
 
     Args:
-        loss: "cross_entropy", "bce" (with logits), "mse"; "auto" is the model's own.
-        label_smoothing: share of the target spread over all classes (cross-entropy).
+        loss: "cross_entropy", "bce" (with logits) or "mse"; "auto": the model's own.
+        label_smoothing: share of the target spread over all classes (cross_entropy).
         optimizer: sgd, momentum, nesterov, adam, adamw, rmsprop, adagrad, nadam, lion.
-        lr: peak learning rate.
+        lr: highest learning rate.
         momentum, beta1, beta2, eps, rho, momentum_decay: the optimizer's constants;
-            None is the usual value, see `OPTIMIZERS`.
-        weight_decay: times the weight: added to the gradient (L2), or, for adamw and
-            lion, taken from the weight beside the step, times the learning rate.
-        decay_all: also decay biases and norms (everything with fewer than two axes).
-        schedule: constant, step, exponential, cosine, warmup_cosine, one_cycle,
+            None: the usual value, see `OPTIMIZERS`.
+        weight_decay: this times the weight is added to the gradient (L2); for adamw
+            and lion the weight itself shrinks, by this times the learning rate.
+        decay_all: also decay biases and norms (weights with fewer than two axes).
+        schedule: constant, step, exponential, cosine, warmup_cosine, one_cycle or
             plateau.
         warmup: steps of linear warm-up (warmup_cosine); None: a tenth of the run.
-        decay_every: steps from one decay to the next (step; None: a third of the run),
-            or over which exponential decays by `gamma` once (None: the whole run).
-        gamma: factor of one decay: step, exponential, plateau.
-        min_lr: where cosine ends; no decay of plateau goes below.
-        plateau_patience: evaluations without improvement that plateau bears; it decays
-            at the next one.
-        clip_norm: longest global norm of the gradient; None: any.
-        clip_value: largest absolute value in the gradient, cut before the norm.
-        accumulate: parts that each batch is split into, gradients added up: less
-            memory, the same update (batch norm sees the parts).
-        ema: decay of an exponential moving average of the weights, which evaluation
-            then uses; None: no average.
-        precision: "float32", "float64"; "bf16" and "fp16" compute in 16 bits with
-            float32 weights, fp16 with a loss scale; "auto" is the model's dtype.
+        decay_every: steps between two decays (step; None: a third of the run), or
+            steps that decay by `gamma` (exponential; None: the run).
+        gamma: factor of one decay (step, exponential, plateau).
+        min_lr: lowest learning rate (cosine, warmup_cosine, plateau).
+        plateau_patience: evaluations without improvement that plateau allows; the next
+            one decays the learning rate.
+        clip_norm: maximum global norm of the gradient; None: no limit.
+        clip_value: maximum absolute value in the gradient, clipped before the norm;
+            None: no limit.
+        accumulate: parts that each batch is split into. Their gradients are added up,
+            which saves memory; batch norm sees one part at a time.
+        ema: decay of an exponential moving average of the weights, used in
+            evaluation; None: no average.
+        precision: "float32" or "float64"; "bf16" or "fp16": compute in 16 bits, keep
+            float32 weights (fp16 with a loss scale); "auto": the model's dtype.
         batch_size: examples in a step.
-        epochs, steps: length of the run, one or the other; neither: 10 epochs.
-        evaluate_every: steps from one evaluation to the next; None: an epoch's.
-        patience: evaluations without improvement after which to stop; None: never.
-        min_delta: smallest change that is an improvement.
-        monitor: what must improve: loss, accuracy, iou or perplexity.
-        freeze: patterns of weights that stay as they are, such as "layer1.*"; a batch
-            norm whose statistics are frozen runs as in evaluation.
-        lr_groups: (pattern, factor) pairs: the first that matches a weight's name
-            multiplies its learning rate.
-        augment: of the training images, any of flip, crop, rotate.
-        deterministic_dropout: the same dropout masks in every framework.
+        epochs, steps: length of the run; give one of them. Neither: 10 epochs.
+        evaluate_every: steps between two evaluations; None: an epoch.
+        patience: evaluations without improvement before the run stops; None: it never
+            stops early.
+        min_delta: smallest change that counts as an improvement.
+        monitor: measure that must improve: loss, accuracy, iou or perplexity.
+        freeze: patterns of weights that are not trained, such as "layer1.*"; a batch
+            norm with frozen statistics runs in eval mode.
+        lr_groups: (pattern, factor) pairs; the first pattern that matches a weight's
+            name multiplies its learning rate.
+        augment: random changes of the training images: flip, crop, rotate.
+        deterministic_dropout: use the same dropout masks in every framework.
         seed: of the order of examples, augmentation, dropout, and the data's split.
     """
 
@@ -158,14 +160,16 @@ class Recipe(Validated):
         if self.min_lr > self.lr:
             raise self._fail("min_lr", f"at most lr={self.lr}")
         if self.label_smoothing and self.loss not in ("auto", "cross_entropy"):
-            raise ConfigError(f"label_smoothing is cross_entropy's; got {self.loss!r}.")
+            raise ConfigError(
+                f"label_smoothing needs the loss cross_entropy; got {self.loss!r}."
+            )
 
     def _texts(self, name: str) -> tuple[str, ...]:
         value = getattr(self, name)
         value = (value,) if isinstance(value, str) else value
         sequence = isinstance(value, (tuple, list))
         if not sequence or not all(isinstance(v, str) for v in value):
-            raise self._fail(name, "a list of texts")
+            raise self._fail(name, "a list of strings")
         return tuple(value)
 
     def _groups(self) -> tuple[tuple[str, float], ...]:
@@ -214,7 +218,7 @@ class Recipe(Validated):
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """What the optimizer remembers of each weight, by PyTorch's names."""
+        """The optimizer's state for each weight, by PyTorch's names."""
         names = SLOTS[self.optimizer]
         if self.optimizer == "rmsprop" and not self.constants["momentum"]:
             names = names[:1]
@@ -228,19 +232,19 @@ class Recipe(Validated):
         return {k: usual[k] if v is None else v for k, v in given.items()}
 
     def loss_for(self, config: Config) -> str:
-        """Return the loss that a model is trained with: this recipe's, or its own.
+        """Return the loss to train a model with: this recipe's, or the model's own.
 
-        Raises ConfigError where labels are to be smoothed and the loss has none.
+        Raises ConfigError for label_smoothing with a loss other than cross_entropy.
         """
         loss = config.loss if self.loss == "auto" else self.loss
         if self.label_smoothing and loss != "cross_entropy":
             raise ConfigError(
-                f"label_smoothing is cross_entropy's; this loss is {loss!r}."
+                f"label_smoothing needs the loss cross_entropy; this one is {loss!r}."
             )
         return loss
 
     def frozen(self, name: str) -> bool:
-        """Return whether a weight of this canonical name stays as it is."""
+        """Return whether the weight of this canonical name is not trained."""
         return any(fnmatchcase(name, pattern) for pattern in self.freeze)
 
     def lr_factor(self, name: str) -> float:
@@ -253,7 +257,7 @@ class Recipe(Validated):
         return self.weight_decay > 0 and (self.decay_all or len(shape) > 1)
 
     def length(self, steps_per_epoch: int) -> int:
-        """Return the number of steps of the whole run."""
+        """Return the number of steps of the run."""
         if self.steps is not None:
             return self.steps
         return (10 if self.epochs is None else self.epochs) * steps_per_epoch
@@ -261,7 +265,7 @@ class Recipe(Validated):
     def curve(self, steps: int) -> np.ndarray:
         """Return the learning rate of each of `steps` updates: (steps,), float64.
 
-        Of plateau it is the rate before any decay: the loop holds the factor.
+        For plateau it is constant; the training loop multiplies it by its decays.
         """
         t = np.arange(steps, dtype=np.float64)
         if self.schedule == "step":
@@ -273,7 +277,7 @@ class Recipe(Validated):
             return _cosine(self.lr, self.min_lr, t / steps)
         if self.schedule == "warmup_cosine":
             warmup = steps // 10 if self.warmup is None else min(self.warmup, steps)
-            rise = self.lr * (t + 1) / max(warmup, 1)  # the first update moves already
+            rise = self.lr * (t + 1) / max(warmup, 1)  # above 0 from the first update
             fall = _cosine(self.lr, self.min_lr, (t - warmup) / max(steps - warmup, 1))
             return np.where(t < warmup, rise, fall)
         if self.schedule == "one_cycle":  # Smith and Topin 2018; cosine, as in PyTorch
@@ -291,21 +295,22 @@ class Recipe(Validated):
     def read(cls, path: str | os.PathLike[str]) -> Self:
         """Return the recipe in a JSON file.
 
-        Raises FileError where there is none, ConfigError for what is no recipe.
+        Raises FileError for a file that cannot be read, ConfigError for one that is no
+        recipe.
         """
         try:
             return cls.from_json(Path(path).read_text())
         except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is no text"
+            reason = getattr(error, "strerror", None) or "it is not text"
             raise FileError(f"cannot read the recipe {path}: {reason}.") from None
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from None
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Return the recipe that `to_json` wrote; fields left out are as usual.
+        """Return the recipe that `to_json` wrote; missing fields have their defaults.
 
-        Raises ConfigError for what is no JSON object, unknown fields, wrong values.
+        Raises ConfigError for anything but a JSON object, unknown fields, wrong values.
         """
         try:
             values = json.loads(text)
@@ -321,9 +326,9 @@ class Recipe(Validated):
         except (TypeError, ValueError) as error:
             if isinstance(error, ConfigError):
                 raise
-            raise ConfigError(f"a recipe cannot be made of this: {error}.") from None
+            raise ConfigError(f"this is not a valid recipe: {error}.") from None
 
 
 def _cosine(start: float, end: float, part: np.ndarray) -> np.ndarray:
-    """Return the way from start to end by half a cosine; `part` runs from 0 to 1."""
+    """Interpolate from start to end by half a cosine; `part` is clipped to [0, 1]."""
     return end + (start - end) * (1 + np.cos(np.pi * np.clip(part, 0, 1))) / 2

@@ -1,7 +1,7 @@
-"""What a pass through a model leaves behind: `Pass`, `Call`, `Tap`, the `Recorder`.
+"""Records of a pass through a model: `Pass`, `Call`, `Tap`, and the `Recorder`.
 
-All three backends share this; each adds only how its tensors cross to NumPy, and which
-classes' calls to watch.
+All three backends share this. Each adds the conversion of its tensors to NumPy, and
+patches the calls of its own modules.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ class Call(NamedTuple):
 
     name: str
     kind: str
-    index: int  # how many times this submodule had been called before
+    index: int  # number of earlier calls of this submodule
     parent: str  # the submodule that called this one
-    begin: int  # when it was called and when it returned: a count of such events
-    end: int
-    given: tuple[Any, ...]  # the inputs it was given …
-    inputs: tuple[Any, ...]  # … and those it ran on, where they were forced
-    own: Any  # what it returned …
-    output: Any  # … and what went on from there, where that was forced
+    begin: int  # order of the call among all calls and returns
+    end: int  # order of its return
+    given: tuple[Any, ...]  # the inputs that the caller passed
+    inputs: tuple[Any, ...]  # the inputs that it ran on: `given`, or the forced ones
+    own: Any  # the output that it computed
+    output: Any  # the output that the caller received: `own`, or the forced one
 
 
 class Tap(NamedTuple):
-    """One call of one submodule, and how what it returned bears on an objective."""
+    """One call of one submodule, and the gradient of an objective at its output."""
 
     name: str  # "" is the model itself
     kind: str
-    inputs: tuple[Any, ...]  # channels last, as all here
+    inputs: tuple[Any, ...]  # channels last, as every array of a Tap
     output: Any
-    gradient: Any  # of the objective with respect to `output`, and of its form
+    gradient: Any  # with respect to `output`, nested in the same way
 
 
 class Sensitivity(NamedTuple):
-    """One forward and backward pass with every submodule's output in sight."""
+    """One forward and backward pass with every submodule's output and gradient."""
 
     taps: list[Tap]  # in order of completion: the last is the model
     gradients: dict[str, np.ndarray]  # canonical names and layouts
@@ -60,16 +60,17 @@ class Sensitivity(NamedTuple):
 class Recorder:
     """Records every submodule's call; can force each to a reference's values.
 
-    With `forced`, each submodule is fed the inputs that its twin saw, and what it
-    returns is recorded but replaced by what its twin returned. So every submodule is
-    judged alone, with all that came before held equal.
+    With `forced`, each submodule runs on its twin's inputs, and its caller receives the
+    twin's output. Its own output is only recorded. So each submodule is compared on
+    equal inputs, whatever differed before it.
 
     Args:
         names: submodule path by `id`.
         to_numpy: tensor -> NumPy, channels last.
-        to_native: (NumPy, tensor it replaces) -> tensor of the same type and place.
+        to_native: (NumPy, tensor to replace) -> tensor of the same dtype and device.
         forced: calls of the reference, by (name, index).
-        tap: applied to each tensor that a submodule returns; what it gives goes on.
+        tap: called with each tensor that a submodule returns; its result is used
+            instead.
     """
 
     def __init__(
@@ -85,11 +86,11 @@ class Recorder:
         self.forced = forced or {}
         self.calls: list[Call] = []
         self._counts: dict[str, int] = {}
-        self._active: dict[int, str] = {}  # calls under way, innermost last
+        self._active: dict[int, str] = {}  # calls not yet returned, innermost last
         self._clock = itertools.count()
 
     def around(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a class's `__call__`; calls of unnamed objects pass through."""
+        """Wrap a class's `__call__`; objects without a name are not recorded."""
 
         @functools.wraps(call)
         def wrapper(module: Any, *args: Any, **kwargs: Any) -> Any:
@@ -116,8 +117,8 @@ class Recorder:
                 result = self._replace(result, twin.output)
                 output = _tree(self.to_numpy, result)
             kind, end = type(module).__name__, next(self._clock)
-            seen = (given, inputs, own, output)
-            self.calls.append(Call(name, kind, index, parent, begin, end, *seen))
+            arrays = (given, inputs, own, output)
+            self.calls.append(Call(name, kind, index, parent, begin, end, *arrays))
             return result
 
         return wrapper
@@ -138,26 +139,26 @@ class Recorder:
 def taps(
     calls: Iterable[Call], gradients: Iterable[Any], outside: Callable[[Any], Any]
 ) -> list[Tap]:
-    """Return calls that hold native tensors as taps.
+    """Return the taps of calls that hold native tensors.
 
     Args:
-        calls: what a Recorder saw whose `to_numpy` changes nothing.
-        gradients: with respect to the real tensors that were returned, in order.
+        calls: of a Recorder whose `to_numpy` is the identity.
+        gradients: with respect to each returned tensor of real numbers, in order.
         outside: tensor -> NumPy, channels last.
     """
-    left = iter(gradients)
+    pending = iter(gradients)
 
     def gradient(output: np.ndarray) -> np.ndarray:
         if output.dtype.kind in "iub":
             return np.zeros_like(output)
-        return outside(next(left))
+        return outside(next(pending))
 
-    found = []
+    result = []
     for call in calls:
-        output = _tree(outside, call.own)
-        seen = (_tree(outside, call.given), output, _tree(gradient, output))
-        found.append(Tap(call.name, call.kind, *seen))
-    return found
+        inputs, output = _tree(outside, call.given), _tree(outside, call.own)
+        tap = Tap(call.name, call.kind, inputs, output, _tree(gradient, output))
+        result.append(tap)
+    return result
 
 
 def _pad(values: Any, length: int) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Comparison studies: presets times frameworks, in which nothing else varies.
+"""Studies: presets times frameworks, with everything else kept equal.
 
-`driver.compare` runs a `plan.Plan` and leaves a folder that `page` makes a report of.
+`driver.compare` runs a `plan.Plan` and leaves a folder; `report.page` renders it.
 """

@@ -1,7 +1,7 @@
-"""What a cell's own process does: imports, builds, proves, times, trains.
+"""The work of a cell's own process: imports, builds, proves, times, trains.
 
-Every method takes and returns JSON values, save for `prove`, whose arrays go apart. The
-framework is imported by `begin` and not before, so that its import can be timed.
+Every method takes and returns JSON values; only `prove` returns arrays. `begin` imports
+the framework, so that the import can be timed.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from ..training.rows import Row
 from . import modes
 from .machine import host
 
-PROOF_BATCH = 8  # GoogLeNet's tiny maps amplify rounding on fewer
-# The rate of the one step of SGD that a proof takes: so large that the new weight is
-# the gradient, to the last bit but some; a power of two, so that it divides out.
+PROOF_BATCH = 8  # with fewer, GoogLeNet's tiny maps amplify rounding
+# Learning rate of the proof's one SGD step. It is so large that the old weight hardly
+# counts and the new one holds the gradient; a power of two divides without rounding.
 PROOF_RATE = 2.0**20
 MATMUL = 1024  # rows and columns of the product that measures the machine
 _PEAK = "VmHWM:"
@@ -45,12 +45,12 @@ class Bench:
     """One cell.
 
     Args:
-        architecture, config: as in the files of runs.
+        architecture, config: as in run.json.
         backend, mode: the column.
-        seed: of the weights, and of the recipe.
-        threads: that the framework may use.
+        seed: of the weights and of the recipe.
+        threads: how many the framework may use.
         data: name of a data set, or None.
-        recipe: of a training step, and of the run, as JSON.
+        recipe: of a training step, and of the training run, as JSON.
         device: as in `build`.
     """
 
@@ -76,7 +76,7 @@ class Bench:
         self._trainer: Any = None
 
     def begin(self) -> dict[str, Any]:
-        """Import the framework and set what must be the same for all."""
+        """Import the framework and make the settings that all cells share."""
         begin = perf_counter()
         self.package: Any = get_backend(self.backend)
         seconds = perf_counter() - begin
@@ -85,26 +85,24 @@ class Bench:
         return {"import_s": seconds, "settings": settings, "host": host()}
 
     def _settle(self) -> dict[str, Any]:
-        found = self.package.settle(self.threads)
+        settings = self.package.settle(self.threads)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
-        return {"cores pinned": cores} | found | {"device": self.device}
+        return {"cores pinned": cores} | settings | {"device": self.device}
 
     def build(self) -> dict[str, Any]:
-        """Build the model; tell how long that took."""
+        """Build the model; return the seconds that took, and its parameters."""
         begin = perf_counter()
         self.model = self._built(self.config, self._dtype)
         seconds = perf_counter() - begin
-        names, shapes = (
-            self.package.trainable(self.model),
-            self.package.shapes(self.model),
-        )
+        names = self.package.trainable(self.model)
+        shapes = self.package.shapes(self.model)
         count = sum(int(np.prod(shapes[n])) for n in names)
         return {"build_s": seconds, "parameters": count}
 
     def file(self) -> dict[str, Any]:
         """Return the size of the framework's own file of the model.
 
-        After all that is timed: to write it, Keras imports TensorFlow on any engine.
+        Asked last: to write the file, Keras imports TensorFlow on any engine.
         """
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / ("model.keras" if self.backend == "tf" else "model")
@@ -116,18 +114,18 @@ class Bench:
         return "float64" if self.recipe.precision == "float64" else "float32"
 
     def _built(self, config: Config, dtype: str) -> Any:
-        where = {"dtype": dtype, "device": self.device}
-        model = build(config, self.backend, seed=self.seed, **where)
+        options = {"dtype": dtype, "device": self.device}
+        model = build(config, self.backend, seed=self.seed, **options)
         return self.package.arrange(model, self.mode.channels_last)
 
     # the proof
 
     def prove(self, dtype: str, inputs_seed: int) -> dict[str, np.ndarray]:
-        """Return what this column computes of given inputs.
+        """Return what this column computes from the given inputs.
 
-        Outputs in eval mode; the loss, each weight's update and the buffers of one step
-        of SGD: of what is timed, compiled as it is timed. Dropout is off: masks differ
-        between frameworks.
+        These are the outputs in eval mode, and of one SGD step the loss, each weight's
+        update and the buffers, all compiled as they are timed. Dropout is off: masks
+        differ between frameworks.
         """
         config = self.config
         if hasattr(config, "dropout"):
@@ -146,28 +144,28 @@ class Bench:
         trainer.sync()
         after = self.package.read(model)
         trainer.close()
-        found = {"forward": outputs, "loss": np.float64(loss)}
+        arrays = {"forward": outputs, "loss": np.float64(loss)}
         for name, array in after.items():
             if name in names:
                 step = (before[name] - array) / array.dtype.type(PROOF_RATE)
-                found[f"update/{name}"] = step
+                arrays[f"update/{name}"] = step
             else:
-                found[f"buffers/{name}"] = array
-        return {k: np.array(v) for k, v in found.items()}
+                arrays[f"buffers/{name}"] = array
+        return {k: np.array(v) for k, v in arrays.items()}
 
     # the clock
 
     def first(self, what: str, batch: int) -> dict[str, Any]:
-        """Make a call ready, call it once, and then again.
+        """Make a step ready, and call it three times.
 
-        Returns seconds of the first call (which compiles) and of the third, and the
-        highest memory mark of this process yet.
+        Returns the seconds of the first call (which compiles) and of the third, and
+        this process's peak memory so far.
         """
         self._calls.pop(what, None)
         prepare = {"inference": self._inference, "training": self._training}[what]
-        batch_of = self._batch(batch)
+        examples = self._batch(batch)
         begin = perf_counter()
-        call = prepare(batch_of)
+        call = prepare(examples)
         call()
         seconds = perf_counter() - begin
         call()
@@ -185,9 +183,9 @@ class Bench:
             examples = self._dataset().train
             return examples.take(np.arange(size) % len(examples))
         inputs = sample_inputs(self.config, size, self.seed)
-        one = self.package.forward(self.model, tuple(x[:1] for x in inputs))
-        known = example_targets((size, *one.shape[1:]), self.seed)
-        return Batch(inputs, known[self.recipe.loss_for(self.config)])
+        outputs = self.package.forward(self.model, tuple(x[:1] for x in inputs))
+        targets = example_targets((size, *outputs.shape[1:]), self.seed)  # by loss
+        return Batch(inputs, targets[self.recipe.loss_for(self.config)])
 
     def _dataset(self) -> datasets.Dataset:
         assert self.data is not None
@@ -205,7 +203,7 @@ class Bench:
                 self.model, self.recipe, loss, self.mode.compile
             )
         parts, keys = split(batch, self.recipe.accumulate), itertools.count()
-        # So small a rate that hundreds of steps on one batch stay the same work.
+        # With so small a rate, hundreds of steps on one batch are the same work.
         return lambda: self._trainer.step(parts, 1e-9, [next(keys) for _ in parts])
 
     def burst(self, what: str, batch: int, calls: int) -> dict[str, Any]:
@@ -223,18 +221,17 @@ class Bench:
         return {"gflops": 2 * MATMUL**3 / seconds / 1e9}
 
     def profile(self, what: str, batch: int, folder: str) -> dict[str, Any]:
-        """Return the operators that take longest, by the framework's own profiler."""
+        """Return the operators that take longest; traces go into the folder."""
         _, call = self._calls[what]
-        place = Path(folder)
-        place.mkdir(parents=True, exist_ok=True)
-        rows = self.package.profile(call, place)
-        told = [{"operator": n, "seconds": s, "calls": c} for n, s, c in rows]
-        return {"operators": told, "folder": folder}
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        rows = self.package.profile(call, Path(folder))
+        operators = [{"operator": n, "seconds": s, "calls": c} for n, s, c in rows]
+        return {"operators": operators, "folder": folder}
 
     # training
 
     def train(self, target: float | None) -> dict[str, Any]:
-        """Train from the seed by the recipe; tell every loss and every evaluation."""
+        """Train from the seed by the recipe; return every loss and every evaluation."""
         if self._trainer is not None:
             self._trainer.close()
         self._calls.clear()
@@ -243,35 +240,35 @@ class Bench:
         norms = self._gradient_norms(model) if self.mode.exact else None
         compiled = self.mode.compile
         history = fit(model, dataset, self.recipe, callbacks=[clock], compile=compiled)
-        found: dict[str, Any] = {
+        result: dict[str, Any] = {
             "losses": history.losses.tolist(),
             "evaluations": clock.rows,
             "seconds": history.seconds,
             "gradient_norms": norms,
         }
         measure = next((m for m in ("accuracy", "iou") if m in clock.rows[-1]), "loss")
-        found |= {"measure": measure, measure: clock.rows[-1][measure]}
-        if measure == "loss":  # a target is a share that is reached from below
+        result |= {"measure": measure, measure: clock.rows[-1][measure]}
+        if measure == "loss":  # a target is reached from below, as accuracy is
             target = None
         times = (r["seconds"] for r in clock.rows if r[measure] >= (target or 0))
         reached = None if target is None else next(times, None)
-        return found | {"target": target, "seconds_to_target": reached}
+        return result | {"target": target, "seconds_to_target": reached}
 
     def _gradient_norms(self, model: Any) -> dict[str, float]:
         """Return the norm of each matrix's gradient before the first step."""
         loss = self.recipe.loss_for(self.config)
         batch = self._batch(self.recipe.batch_size)
         targets = {loss: batch.targets}
-        found = self.package.backward(model, batch.inputs, targets, loss).gradients
+        backward = self.package.backward(model, batch.inputs, targets, loss)
         return {
             k: float(np.linalg.norm(g.astype(np.float64)))
-            for k, g in found.items()
+            for k, g in backward.gradients.items()
             if g.ndim > 1
         }
 
 
 class _Clock(Callback):
-    """Notes the seconds in training steps beside each evaluation."""
+    """Keeps each evaluation with the seconds spent in training steps until then."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
@@ -301,7 +298,7 @@ def _clocked(call: Callable[[], Any]) -> float:
 def peak_memory() -> int:
     """Return the most bytes that this process ever held in memory.
 
-    Not `ru_maxrss`, which a process inherits from the one that started it.
+    `ru_maxrss` will not do: a process inherits it from the one that started it.
     """
     try:
         lines = Path("/proc/self/status").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""`compare`: runs a study, a group of cells at a time, and keeps what is done."""
+"""`compare`: runs a study, one group of cells at a time, and keeps what is finished."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..errors import MissingBackendError, ZooError
 from ..registry import installed
 from ..version import __version__, versions
 from . import modes
+from .cells import Session
 from .engine import Engine, Local, Lost, Moved
 from .group import Group
 from .machine import host, source
@@ -21,16 +22,14 @@ from .plan import Cell, Column, Plan
 from .results import FORMAT, Study, StudyFolder
 
 _MOVES = 5  # machines that one group may lose
-Say = Callable[[int, int, str], object]  # groups done, groups in all, what begins
+Progress = Callable[[int, int, str], object]  # groups done, groups in all, what begins
 
 
-class Todo(NamedTuple):
-    """Cells of one group that are to be measured."""
+class Pending(NamedTuple):
+    """Cells of one group that are still to be measured."""
 
-    cells: list[
-        Cell
-    ]  # the baseline among them, if only as what others are held against
-    keep: list[Cell]  # those whose rows are wanted
+    cells: list[Cell]  # to run: the baseline, too, which others are compared with
+    wanted: list[Cell]  # those whose rows are kept
 
 
 def compare(
@@ -40,44 +39,49 @@ def compare(
     engine: Engine | None = None,
     overwrite: bool = False,
     command: str = "",
-    say: Say | None = None,
+    progress: Progress | None = None,
 ) -> Study:
-    """Run a study; cells that are finished already are kept.
+    """Run a study; finished cells are kept, and not measured again.
 
     Args:
         plan: what to compare, and how.
-        out: the study's folder; killed at any moment, the same call goes on there.
+        out: the study's folder. After a crash, the same call continues there.
         engine: where the cells run; None: in processes on this machine.
-        overwrite: begin anew in a folder that holds another study.
-        command: that reproduces the study, for its report.
-        say: told (groups done, groups in all, text) as things begin.
+        overwrite: replace another study in the folder.
+        command: reproduces the study; its report shows it.
+        progress: called with (groups done, groups in all, text) as things begin.
 
     Returns:
         The study's info and rows, also in `out`. A cell that failed has a row that says
-        why; so has one that is not the same network as the others.
+        why, and so has one that is not the same network as the others.
 
     Raises:
         FileError: for a folder of another study, or one that another process uses.
         MissingBackendError: for a framework that is not installed.
     """
+    _check_installed(plan)
+    engine, folder = engine or Local(), StudyFolder(out)
+    session = secrets.token_hex(4)
+    with folder.claimed():
+        info = folder.begin(_info(plan, command, session), overwrite)
+        try:
+            _run(plan, folder, engine, session, progress or (lambda *_: None))
+        finally:
+            rows = folder.collect(_keys(plan, engine))
+    return Study(info, rows, plan.name)
+
+
+def _check_installed(plan: Plan) -> None:
     for column in plan.columns:
-        engines = modes.find(*column).env.get("KERAS_BACKEND", "")
-        for backend in (column.backend, {"tensorflow": "tf"}.get(engines, engines)):
+        keras_engine = modes.find(*column).env.get("KERAS_BACKEND", "")
+        needed = {"tensorflow": "tf"}.get(keras_engine, keras_engine)
+        for backend in (column.backend, needed):
             if backend and not installed(backend):
                 raise MissingBackendError(
                     f"{column.title} needs backend {backend!r}, which is not installed:"
                     f" in a checkout of zoo, run pip install '.[{backend}]', or leave"
                     f" {column} out."
                 )
-    engine, folder = engine or Local(), StudyFolder(out)
-    session = secrets.token_hex(4)
-    with folder.claimed():
-        info = folder.begin(_info(plan, command, session), overwrite)
-        try:
-            _run(plan, folder, engine, session, say or (lambda *_: None))
-        finally:
-            rows = folder.collect(_keys(plan, engine))
-    return Study(info, rows, plan.name)
 
 
 def _info(plan: Plan, command: str, session: str) -> dict[str, Any]:
@@ -102,15 +106,20 @@ def _keys(plan: Plan, engine: Engine) -> list[str]:
     return [plan.key(cell, machine) for cells in plan.groups() for cell in cells]
 
 
-def _todos(plan: Plan, folder: StudyFolder, machine: str) -> Iterator[Todo]:
-    """Give what is left to do; a baseline is measured again beside what it is for."""
+def pending(plan: Plan, folder: StudyFolder, machine: str) -> Iterator[Pending]:
+    """Yield what is left to measure, a group at a time.
+
+    A baseline is measured again beside the cells that are compared with it.
+    """
     for cells in plan.groups():
-        keep = [c for c in cells if not folder.finished(plan.key(c, machine))]
-        if any(c.column == plan.baseline for c in keep):
-            keep = cells  # the others' ratios are to the baseline that was beside them
-        if keep:
+        wanted = [c for c in cells if not folder.finished(plan.key(c, machine))]
+        if any(c.column == plan.baseline for c in wanted):
+            wanted = cells  # the others' ratios are to the baseline of their session
+        if wanted:
             beside = {plan.baseline, _reference(cells)}
-            yield Todo([c for c in cells if c in keep or c.column in beside], keep)
+            yield Pending(
+                [c for c in cells if c in wanted or c.column in beside], wanted
+            )
 
 
 def _reference(cells: list[Cell]) -> Column | None:
@@ -120,30 +129,29 @@ def _reference(cells: list[Cell]) -> Column | None:
 
 
 def _run(
-    plan: Plan, folder: StudyFolder, engine: Engine, session: str, say: Say
+    plan: Plan, folder: StudyFolder, engine: Engine, session: str, progress: Progress
 ) -> None:
-    todos, total = list(_todos(plan, folder, engine.machine)), len(plan.groups())
-    done, lock = total - len(todos), threading.Lock()
+    groups, total = list(pending(plan, folder, engine.machine)), len(plan.groups())
+    done, lock = total - len(groups), threading.Lock()
     lanes = list(range(engine.lanes))
 
-    def one(todo: Todo) -> None:
+    def measure(group: Pending) -> None:
         nonlocal done
+        first = group.cells[0]
+        title = f"{first.entry.label}, seed {first.seed}"
+
+        def report(text: str) -> None:
+            progress(done, total, f"{title}: {text}")
+
         with lock:
             lane = lanes.pop(0)
         try:
-            first = todo.cells[0]
-            title = f"{first.entry.label}, seed {first.seed}"
-            group = _measured(
-                plan,
-                todo.cells,
-                engine,
-                lane,
-                session,
-                lambda text: say(done, total, f"{title}: {text}"),
+            finished = _finished(
+                Session(plan, engine, lane, session, report), group.cells
             )
             with lock:
-                for cell in todo.keep:
-                    folder.finish(plan.key(cell, engine.machine), group.rows(cell))
+                for cell in group.wanted:
+                    folder.finish(plan.key(cell, engine.machine), finished.rows(cell))
                 folder.collect(_keys(plan, engine))
                 done += 1
         finally:
@@ -151,11 +159,11 @@ def _run(
                 lanes.append(lane)
 
     if engine.lanes == 1:  # in this thread, so that Ctrl-C ends it at once
-        for todo in todos:
-            one(todo)
+        for group in groups:
+            measure(group)
         return
     with ThreadPoolExecutor(engine.lanes) as pool:
-        futures = [pool.submit(one, todo) for todo in todos]
+        futures = [pool.submit(measure, group) for group in groups]
         try:
             for future in futures:
                 future.result()
@@ -165,25 +173,18 @@ def _run(
             raise
 
 
-def _measured(
-    plan: Plan,
-    cells: list[Cell],
-    engine: Engine,
-    lane: int,
-    session: str,
-    say: Callable[[str], object],
-) -> Group:
+def _finished(session: Session, cells: list[Cell]) -> Group:
     """Return a group that ran to its end on one machine."""
     for _ in range(_MOVES):
-        group = Group(plan, cells, engine, lane, session, say)
+        group = Group(session, cells)
         try:
-            with engine.held(lane):
+            with session.engine.held(session.lane):
                 group.run()
             return group
-        except Moved as why:
-            say(f"{why}; all of it begins anew on another")
-        except Lost as why:  # there is no other
+        except Moved as error:
+            session.progress(f"{error}; all of it begins anew on another")
+        except Lost as error:  # there is no other
             raise ZooError(
-                f"{cells[0].title}: {why}; the same command goes on."
+                f"{cells[0].title}: {error}; run the same command to continue."
             ) from None
     raise ZooError(f"{cells[0].title}: moved {_MOVES} times and never ended.")

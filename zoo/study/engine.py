@@ -1,7 +1,8 @@
 """Where cells run: an engine starts workers, and a worker answers requests.
 
-The local engine gives each cell a process of its own. Any death is a return code; what
-another cell loaded or allocated is not seen; memory marks begin at nothing.
+The local engine starts a process for each cell. So a crash is only a return code, a
+cell is not affected by what another one loaded or allocated, and its peak memory is
+its own.
 """
 
 from __future__ import annotations
@@ -23,30 +24,30 @@ import numpy as np
 from .machine import host
 from .worker import FOLDER
 
-TIMEOUT = 1800.0  # seconds that any answer but that of a training run may take
+TIMEOUT = 1800.0  # seconds for any answer but that of a training run
 
 
 class Lost(Exception):
-    """A worker died, or answers no more; says how."""
+    """A worker died, or does not answer any more; the message says how."""
 
 
 class Moved(Exception):
-    """The machine of a group is gone: all of its cells must begin anew elsewhere."""
+    """The machine of a group is gone: all its cells must begin anew on another."""
 
 
 class Failed(Exception):
-    """A worker told an error, and lives on."""
+    """A worker answered with an error; its process is still alive."""
 
 
 class Worker(Protocol):
-    """A cell's process, somewhere; `alive` until it was lost or closed."""
+    """A cell's process; `alive` until it is lost or closed."""
 
     alive: bool
 
     def ask(
         self, do: str, timeout: float | None = TIMEOUT, **arguments: Any
     ) -> dict[str, Any]:
-        """Return what a method of Bench gives; raises Lost and Failed."""
+        """Return the result of a method of Bench; raises Lost and Failed."""
         ...
 
     def close(self) -> None:
@@ -57,8 +58,8 @@ class Worker(Protocol):
 class Engine(Protocol):
     """Starts workers; a lane is `held` while one group is measured on it."""
 
-    lanes: int  # groups of cells that can be timed at once: machines
-    machine: str  # part of a cell's address: results of others are not its own
+    lanes: int  # groups of cells that can be timed at once: one per machine
+    machine: str  # part of a cell's address: other machines have other results
 
     def start(
         self, job: Mapping[str, Any], environment: Mapping[str, str], lane: int = 0
@@ -68,7 +69,7 @@ class Engine(Protocol):
 
 
 def environment(threads: int, device: str, extra: Mapping[str, str]) -> dict[str, str]:
-    """Return what every cell's environment sets, the same for all."""
+    """Return the environment variables of a cell: the same for all, and its mode's."""
     count = str(threads)
     # Keras and Flax would take an accelerator unasked, and PyTorch would not.
     hidden = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
@@ -118,11 +119,11 @@ class Local:
         return worker
 
     def held(self, lane: int) -> AbstractContextManager[None]:
-        """Nothing else is measured here anyway."""
+        """Do nothing: only one group at a time is measured on this machine."""
         return nullcontext()
 
     def close(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: no process outlives its group."""
 
 
 class Process:
@@ -156,7 +157,7 @@ class Process:
     def ask(
         self, do: str, timeout: float | None = TIMEOUT, **arguments: Any
     ) -> dict[str, Any]:
-        """Return what a method of Bench gives; raises Lost and Failed."""
+        """Return the result of a method of Bench; raises Lost and Failed."""
         stdin, stdout = self._child.stdin, self._child.stdout
         assert stdin is not None
         assert stdout is not None
@@ -175,11 +176,11 @@ class Process:
         answer = json.loads(line)
         if "error" in answer:
             raise Failed(answer["error"])
-        found = answer["ok"]
-        if isinstance(found, dict) and "arrays" in found:
-            with np.load(found["arrays"], allow_pickle=False) as arrays:
+        result = answer["ok"]
+        if isinstance(result, dict) and "arrays" in result:
+            with np.load(result["arrays"], allow_pickle=False) as arrays:
                 return dict(arrays)
-        return found
+        return result
 
     def _death(self) -> str:
         self.alive = False
@@ -190,18 +191,18 @@ class Process:
             return f"died of {signal.Signals(-code).name}"
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return f"ended with exit code {code}: {lines[-1] if lines else 'no words'}"
+        return f"ended with exit code {code}: {lines[-1] if lines else 'no message'}"
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
         self.alive = False
-        with suppress(ProcessLookupError):  # and what it has started itself
+        with suppress(ProcessLookupError):  # with the processes that it started
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
         for pipe in (self._child.stdin, self._child.stdout):
             try:
                 pipe.close()  # pyrefly: ignore[missing-attribute]
             except BrokenPipeError:
-                continue  # what it had not read
+                continue  # it had not read its last request
         self._errors.close()
         self._folder.cleanup()

@@ -1,8 +1,8 @@
-"""What repeated measurements say: medians and paired ratios with 95 % intervals.
+"""Statistics of repeated measurements: medians and paired ratios, with 95 % intervals.
 
 Intervals of medians are percentile bootstraps (Efron 1979) with a fixed seed, so the
-same measurements always give the same interval. The mean over a few seeds has Student's
-interval: a bootstrap of three values has hardly anything to draw from.
+same measurements always have the same interval. The mean over a few seeds has Student's
+interval: three values are too few for a bootstrap.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CONFIDENCE = 0.95
 
 
 class Estimate(NamedTuple):
-    """A value, and the interval that holds the true one with 95 % confidence."""
+    """A value, and the interval that contains the true one with 95 % confidence."""
 
     value: float
     low: float
@@ -39,13 +39,14 @@ def median(values: Sequence[float]) -> Estimate:
 def paired_ratio(ours: Sequence[float], others: Sequence[float]) -> Estimate:
     """Return the median ratio of measurements made in turn, one pair per round.
 
-    Two measurements of one round met the same machine, so its drift cancels.
+    Both measurements of a round are affected alike by the machine's drift, so it
+    cancels.
     """
     return median([a / b for a, b in zip(ours, others, strict=True)])
 
 
 def mean(values: Sequence[float]) -> Estimate:
-    """Return the mean with Student's interval; of one value, with an endless one."""
+    """Return the mean with Student's interval, which is infinite for one value."""
     array = np.asarray(values, np.float64)
     value, count = float(array.mean()), len(array)
     if count < 2:
@@ -70,7 +71,7 @@ def spread(values: Sequence[float]) -> float:
 
 
 def verdict(ratio: Estimate) -> str:
-    """Return "faster", "slower", or "within noise" where the interval holds 1."""
+    """Return "faster", "slower", or "within noise" if the interval contains 1."""
     if ratio.high < 1:
         return "faster"
     return "slower" if ratio.low > 1 else "within noise"

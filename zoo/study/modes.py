@@ -1,4 +1,4 @@
-"""The modes of each room: the ways to run the same model that a study compares.
+"""The modes of each backend: the ways to run the same model that a study compares.
 
 Keras's other engines are modes too: an engine is chosen by the environment that a
 process starts with, so each cell of a study is a process of its own.
@@ -11,16 +11,20 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from ..errors import unknown
+from ..registry import TITLES
 
 _TENSORFLOW = {"KERAS_BACKEND": "tensorflow"}
 
 
 class Mode(NamedTuple):
-    """One way to run the models of a room.
+    """One way to run the models of a backend.
 
-    `env` stands before the framework is imported; `compile` and `channels_last` are
-    what the room's functions of these names take; `exact` says that the mode is proven
-    in float64: Keras's other engines only in float32.
+    Args:
+        title: for people.
+        env: environment variables, set before the framework is imported.
+        compile, channels_last: arguments of the backend's functions.
+        exact: whether the mode is proven in float64; Keras's other engines are proven
+            in float32 alone.
     """
 
     title: str
@@ -57,7 +61,7 @@ MODES: dict[str, dict[str, Mode]] = {
 
 
 def find(backend: str, mode: str) -> Mode:
-    """Return a mode of a room, by the room's id and the mode's name.
+    """Return a mode of a backend, both by their ids.
 
     Raises UnknownNameError with the nearest match.
     """
@@ -66,3 +70,9 @@ def find(backend: str, mode: str) -> Mode:
     if mode not in MODES[backend]:
         raise unknown(f"mode of {backend}", mode, MODES[backend])
     return MODES[backend][mode]
+
+
+def title(backend: str, mode: str) -> str:
+    """Return a column's name for people; also for modes that only old files have."""
+    known = MODES.get(backend, {}).get(mode)
+    return known.title if known else f"{TITLES.get(backend, backend)}, {mode}"

@@ -1,4 +1,4 @@
-"""What a study compares: entries times columns times seeds, each of them a cell."""
+"""What a study compares: entries times columns times seeds; each product is a cell."""
 
 from __future__ import annotations
 
@@ -40,27 +40,27 @@ class Column(NamedTuple):
 
 
 def columns(words: Sequence[str]) -> tuple[Column, ...]:
-    """Return the columns that words such as "torch", "tf:xla" and "jax:all" mean."""
-    found: list[Column] = []
+    """Return the columns for words such as "torch", "tf:xla" and "jax:all"."""
+    result: list[Column] = []
     for word in words:
         backend, colon, mode = word.partition(":")
         backend = backend_id(backend)
         known = list(modes.MODES[backend])
         if mode == "all":
-            found += [Column(backend, m) for m in known]
+            result += [Column(backend, m) for m in known]
             continue
         if colon:
-            modes.find(backend, mode)  # or the error that there is none
-        found.append(Column(backend, mode or known[0]))
-    return tuple(dict.fromkeys(found))
+            modes.find(backend, mode)  # raises if there is none
+        result.append(Column(backend, mode or known[0]))
+    return tuple(dict.fromkeys(result))
 
 
 def one_column(word: str) -> Column:
-    """Return the one column that a word means."""
-    found = columns([word])
-    if len(found) > 1:
-        raise ConfigError(f"one column is wanted; {word!r} are {len(found)}.")
-    return found[0]
+    """Return the one column for a word."""
+    result = columns([word])
+    if len(result) > 1:
+        raise ConfigError(f"one column is wanted; {word!r} are {len(result)}.")
+    return result[0]
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,10 @@ class Entry:
 
     Args:
         preset: whose config it is.
-        label: what rows and charts call it; a preset's name by default.
+        label: its name in rows and charts; the preset's by default.
         changes: config fields by name.
-        data: name of a data set, which changes classes and channels; None feeds the
-            samples of `zoo.data.samples` and cannot be trained on.
+        data: name of a data set, which sets the config's classes and channels. With
+            None, the samples of `zoo.data.samples` are timed and nothing is trained.
         recipe: of the timed training step, and of the training run.
     """
 
@@ -90,7 +90,7 @@ class Entry:
 
     @cached_property
     def config(self) -> Config:
-        """The preset's config, as its data want it, save for what is changed."""
+        """The preset's config with the data set's sizes and the entry's changes."""
         config = preset_config(self.preset, **self.changes)
         if self.data is None:
             return config
@@ -113,7 +113,7 @@ class Cell(NamedTuple):
 
 
 def job(cell: Cell, threads: int, device: str) -> dict[str, Any]:
-    """Return what a worker makes its Bench from: JSON values."""
+    """Return the arguments of a worker's Bench, as JSON values."""
     config = cell.entry.config
     return {
         "architecture": config_key(config),
@@ -137,7 +137,7 @@ def entry_of(
 ) -> Entry:
     """Return the entry of a preset whose config was changed.
 
-    Data change all fields of the config but those that were set by hand.
+    A data set changes fields of the config, but none that is named in `by_hand`.
     """
     if data is not None:
         config = config.override(**datasets.overrides(data, config, keep=by_hand))
@@ -155,19 +155,19 @@ class Plan:
     """Everything that defines a study, and nothing about the machine.
 
     Args:
-        entries, columns, seeds: their product are the cells.
-        batch_sizes: of the timed steps; none: nothing is timed.
-        train: also run each entry's recipe to its end, and test what was learned.
-        target: accuracy whose time is told.
+        entries, columns, seeds: the cells are their product.
+        batch_sizes: of the timed steps; if empty, nothing is timed.
+        train: also run each entry's recipe to its end, and evaluate.
+        target: accuracy; the seconds until a run reaches it are in its row.
         baseline: column that the others' times are divided by; None: the first.
         rounds: measurements of each step time, in turn with the other columns'.
-        seconds: that all rounds of one batch size may take, more or less; there are
-            at least five.
+        seconds: that all rounds of one batch size may take, roughly; there are at
+            least five rounds.
         threads: of each cell; 0: all cores that this process may use.
-        device: of each cell, as in `build`; on "cpu" no accelerator is seen.
-        proof: in which types no cell is timed that is not proven the same network;
-            none: not at all. float64 alone is for networks so deep that float32's
-            rounding drowns their gradients.
+        device: of each cell, as in `build`; with "cpu" accelerators are hidden.
+        proof: dtypes of the proof; a cell that fails it is not timed. If empty,
+            nothing is proven. ("float64",) is for networks so deep that rounding in
+            float32 is larger than their gradients.
         name, description: of the study.
     """
 
@@ -191,7 +191,7 @@ class Plan:
         self._check_proof()
         if not self.entries or not self.columns or not self.seeds:
             raise ConfigError("a study needs at least one preset, backend and seed.")
-        labels = [e.label for e in self.entries]
+        labels = [entry.label for entry in self.entries]
         for label in labels:
             if labels.count(label) > 1:
                 raise ConfigError(f"two entries are called {label!r}: label them.")
@@ -217,7 +217,7 @@ class Plan:
         for entry in self.entries:
             if self.train and entry.data is None:
                 raise ConfigError(f"{entry.label} has no data to train on.")
-            _ = entry.config  # or the error that no such network exists
+            _ = entry.config  # raises if there is no such network
 
     def _check_proof(self) -> None:
         if self.proof not in ((), ("float64",), ("float64", "float32")):
@@ -246,7 +246,7 @@ class Plan:
             raise ConfigError(f"seconds must be positive; got {self.seconds}.")
 
     def groups(self) -> list[list[Cell]]:
-        """Return the cells, those together that are timed in turn."""
+        """Return the cells, grouped: those of a group are timed in turn."""
         return [
             [Cell(entry, column, seed) for column in self.columns]
             for entry in self.entries
@@ -255,15 +255,19 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values."""
-        told = {f.name: getattr(self, f.name) for f in fields(self)}
-        told["entries"] = [
-            {**asdict(e), "changes": dict(e.changes), "recipe": _json(e.recipe)}
-            for e in self.entries
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values["entries"] = [
+            {
+                **asdict(entry),
+                "changes": dict(entry.changes),
+                "recipe": _json(entry.recipe),
+            }
+            for entry in self.entries
         ]
-        return json.loads(json.dumps(told, default=str))
+        return json.loads(json.dumps(values, default=str))
 
     def key(self, cell: Cell, machine: str) -> str:
-        """Return the address of a cell: all that its measurements depend on."""
+        """Return the address of a cell: a hash of all that its results depend on."""
         entry = cell.entry
         parts = {
             "label": entry.label,
@@ -280,7 +284,7 @@ class Plan:
             },
             "threads": self.threads,
             "device": self.device,
-            "environment": {k: os.environ[k] for k in _SEEN if k in os.environ},
+            "environment": {k: os.environ[k] for k in _VARIABLES if k in os.environ},
             "proof": self.proof,
             "machine": machine,
             "versions": versions(),
@@ -289,8 +293,8 @@ class Plan:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-# What of the driver's environment reaches the cells, and changes what they do.
-_SEEN = (
+# Environment variables of the driver that also affect the cells.
+_VARIABLES = (
     "XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "CUDA_VISIBLE_DEVICES",
     "JAX_PLATFORMS", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS",
 )  # fmt: skip
@@ -318,49 +322,51 @@ def read(path: str | os.PathLike[str], **changes: Any) -> Plan:
         **changes: fields of the Plan to change.
     """
     try:
-        told = tomllib.loads(Path(path).read_text())
+        values = tomllib.loads(Path(path).read_text())
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FileError(f"{path} is no TOML: {error}.") from None
     try:
-        return _plan(told, changes, Path(path).stem)
+        return _plan(values, changes, Path(path).stem)
     except FileError:
         raise
     except (ZooError, TypeError, ValueError, AttributeError) as error:
         raise FileError(f"{path}: {error}") from None
 
 
-def _plan(told: dict[str, Any], changes: dict[str, Any], stem: str) -> Plan:
-    _known(told, _TOP)
-    entries = told.get("entry", [])
+def _plan(study: dict[str, Any], changes: dict[str, Any], stem: str) -> Plan:
+    _check_fields(study, _TOP)
+    entries = study.get("entry", [])
     if not isinstance(entries, list) or not entries:
         raise ConfigError("a study file needs at least one [[entry]] with a preset.")
-    common = told.get("recipe", {})
-    values: dict[str, Any] = {k: told[k] for k in _STUDY if k in told}
+    common = study.get("recipe", {})
+    values: dict[str, Any] = {k: study[k] for k in _STUDY if k in study}
     for name in ("seeds", "batch_sizes", "proof"):
         if name in values:
             values[name] = tuple(values[name])
     if "baseline" in values:
         values["baseline"] = one_column(values["baseline"])
-    values["columns"] = columns(told.get("backends", BACKENDS))
-    values["entries"] = tuple(_entry(e, told.get("data"), common) for e in entries)
+    values["columns"] = columns(study.get("backends", BACKENDS))
+    values["entries"] = tuple(
+        _entry(entry, study.get("data"), common) for entry in entries
+    )
     values = {"name": stem, **values, **changes}
     return Plan(**values)
 
 
-def _entry(told: dict[str, Any], data: str | None, common: dict[str, Any]) -> Entry:
-    _known(told, _ENTRY)
-    if "preset" not in told:
+def _entry(values: dict[str, Any], data: str | None, common: dict[str, Any]) -> Entry:
+    _check_fields(values, _ENTRY)
+    if "preset" not in values:
         raise ConfigError("each [[entry]] needs a preset.")
-    recipe = {**common, **told.get("recipe", {})}
+    recipe = {**common, **values.get("recipe", {})}
     if "seed" in recipe:
         raise ConfigError("seeds are the study's: give seeds = […] beside the recipe.")
     return Entry(
-        preset=told["preset"],
-        label=told.get("label", ""),
-        changes=told.get("set", {}),
-        data=told.get("data", data),
+        preset=values["preset"],
+        label=values.get("label", ""),
+        changes=values.get("set", {}),
+        data=values.get("data", data),
         recipe=Recipe().override(**_tuples(recipe)),
     )
 
@@ -369,8 +375,8 @@ def _tuples(values: dict[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
 
 
-def _known(told: dict[str, Any], names: Sequence[str]) -> None:
-    for name in told:
+def _check_fields(values: dict[str, Any], names: Sequence[str]) -> None:
+    for name in values:
         if name not in names:
             raise ConfigError(
                 f"no field {name!r}.{did_you_mean(name, names)} Fields:"

@@ -1,8 +1,8 @@
-"""Are the cells of a group the same network? What each computed is compared here.
+"""Judges whether the cells of a group are the same network, by what each computed.
 
-The rungs are those of the ladder that a timed call passes through, walked in each
-column's own mode: compiled as it is timed. float64 must agree with the reference to
-1e-10 of scale. float32 is held against float64, by a bound that the best column
+The rungs are those of the ladder that a timed step depends on. Each column computes
+them in its own mode, compiled as it is timed. float64 must agree with the reference to
+1e-10 of scale. float32 is compared with float64, within a bound that the best column
 calibrates; see `zoo.parity.tolerance`.
 """
 
@@ -36,10 +36,10 @@ def judge(
 
     Args:
         reference: column that float64 is compared with; it must be in `doubles`.
-        doubles: what the columns gave in float64; those that cannot are missing.
-        singles: what the columns gave in float32.
+        doubles: arrays of each column in float64; columns without float64 are missing.
+        singles: arrays of each column in float32.
     """
-    found: dict[str, list[dict[str, Any]]] = {
+    rows: dict[str, list[dict[str, Any]]] = {
         name: [] for name in {**doubles, **singles}
     }
     for rung in CELL_RUNGS:
@@ -49,23 +49,23 @@ def judge(
         unseen = _unseen(wanted) if rung == "update" else set()
         for name, arrays in doubles.items():
             error = _error(_tensors(arrays, rung), wanted, unseen)
-            found[name].append(_row(rung, "float64", error, FLOAT64))
+            rows[name].append(_row(rung, "float64", error, FLOAT64))
         errors = {}
         for name, arrays in singles.items():
             exact = _tensors(doubles.get(name, doubles[reference]), rung)
             errors[name] = _error(_tensors(arrays, rung), exact, unseen)
         bound = bound32(errors.values())
         for name, error in errors.items():
-            found[name].append(_row(rung, "float32", error, bound))
-    return found
+            rows[name].append(_row(rung, "float32", error, bound))
+    return rows
 
 
 def flipped(rungs: Mapping[str, list[dict[str, Any]]]) -> bool:
     """Return whether units may have flipped in float32, and nothing else is wrong.
 
-    A ReLU whose input is within rounding of 0 passes a gradient in one framework only:
-    other inputs tell whether it was that. Where the best column flipped too, its bound
-    says nothing: as on the ladder, that is drawn anew alike.
+    A ReLU whose input is within rounding of 0 passes a gradient in one framework only;
+    other inputs show whether that was the cause. If the best column flipped too, its
+    bound is too wide to prove anything, so other inputs are drawn as well.
     """
     every = [r for rows in rungs.values() for r in rows]
     updates = [r for r in every if (r["dtype"], r["name"]) == ("float32", "update")]
@@ -83,25 +83,26 @@ def _tensors(arrays: Arrays, rung: str) -> Arrays:
 
 
 def _error(ours: Arrays, exact: Arrays, unseen: set[str]) -> Error:
-    """Return the worst tensor's error; of unseen ones, in the largest's scale."""
+    """Return the worst tensor's error; an unseen one's in the largest's scale."""
     return worst(
-        e._replace(error=e.error * FLOOR) if e.where in unseen else e
-        for e in compare(ours, exact)
+        error._replace(error=error.error * FLOOR) if error.where in unseen else error
+        for error in compare(ours, exact)
     )
 
 
 def _unseen(updates: Arrays) -> set[str]:
-    """Return the weights that the loss does not see: their gradient is 0 but rounding.
+    """Return the weights that the loss does not depend on.
 
-    Such is a convolution's bias before batch norm. What is left of its gradient is the
-    rounding of a sum of terms as large as other gradients, so these are its scale; how
-    well a framework rounds there says nothing about the network.
+    An example is a convolution's bias before batch norm. Its true gradient is 0; what
+    is computed is the rounding of a sum of terms as large as other gradients. So the
+    error is measured in the scale of those: how well a framework rounds there says
+    nothing about the network.
     """
     peaks = {k: float(np.abs(a).max(initial=0)) for k, a in updates.items()}
     return {k for k, peak in peaks.items() if peak <= UNSEEN * max(peaks.values())}
 
 
-def _row(rung: str, dtype: str, error: Any, tolerance: float) -> dict[str, Any]:
+def _row(rung: str, dtype: str, error: Error, tolerance: float) -> dict[str, Any]:
     return {
         "name": rung,
         "dtype": dtype,

@@ -1,9 +1,9 @@
 """The engine for a cluster: the same processes, started by Ray on its machines.
 
-A lane is a machine: the cells of a group stay on one, as their times are compared, and
-several groups run at once on several. A cell's process is the same as on this machine,
-so that Ray's own memory and imports are in no measurement; an actor stands before it
-and passes questions on. zoo must be importable on each machine, in the same version.
+A lane is a machine. The cells of a group stay on one machine, as their times are
+compared; several groups run at once on several machines. A cell's process is the same
+as with the local engine, so that Ray's own memory and imports are not measured: an
+actor starts it and forwards requests. Each machine must have the same version of zoo.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ..errors import FileError, MissingPackageError
 from .engine import TIMEOUT, Failed, Local, Lost, Moved, Worker, python_path
 from .machine import host
 
-_POLL = 5.0  # seconds between looks at a machine that may be gone
-_SLACK = 60.0  # seconds that an answer may take beyond its own limit
-_SLICE = 0.0  # CPUs of a cell's actor: the lane's claim holds what cells use
+_POLL = 5.0  # seconds between checks whether a machine is gone
+_SLACK = 60.0  # seconds that an answer may take beyond its timeout
+_SLICE = 0.0  # CPUs of a cell's actor: the lane's claim reserves them
 
 
 class Proxy:
-    """An actor: passes on what a process of its own machine is asked."""
+    """An actor: forwards requests to a process on its own machine."""
 
     def __init__(self, job: dict[str, Any], environment: dict[str, str]) -> None:
         self._worker = Local().start(job, environment)
@@ -37,10 +37,10 @@ class Proxy:
 
 
 class Claim:
-    """An actor that does nothing but hold what its machine has."""
+    """An actor that only reserves CPUs of its machine."""
 
     def ready(self) -> bool:
-        """Answer once it is there."""
+        """Answer as soon as the actor runs."""
         return True
 
 
@@ -48,8 +48,8 @@ class RayEngine:
     """Starts cells on the machines of a Ray cluster.
 
     Args:
-        address: of a cluster that runs; None starts one on this machine.
-        threads: CPUs that a group holds while it is timed.
+        address: of a running cluster; None starts one on this machine.
+        threads: CPUs that a group reserves while it is timed.
     """
 
     def __init__(self, address: str | None = None, threads: int = 1) -> None:
@@ -80,7 +80,7 @@ class RayEngine:
                 f"no machine of the Ray cluster has {threads} CPUs: give fewer"
                 " --threads."
             )
-        self._homes = dict(enumerate(fit))  # lane -> machine
+        self._nodes = dict(enumerate(fit))  # lane -> id of its machine
         self.lanes = len(fit)
         self.machine = f"ray {address}" if address else host()["id"]
 
@@ -99,49 +99,50 @@ class RayEngine:
     ) -> Worker:
         """Start a process on the lane's machine.
 
-        Raises Moved where that machine is gone: the lane then has another one, and all
+        Raises Moved if that machine is gone: the lane then has another one, and all
         cells of its group must begin anew there.
         """
-        home = self._homes[lane]
-        if self.gone(home):
-            self._move(lane, home)
-        actor = self._actor(Proxy, home, _SLICE).remote(dict(job), dict(environment))
-        return _Remote(self, actor, home)
+        node = self._nodes[lane]
+        if self.gone(node):
+            self._move(lane, node)
+        actor = self._actor(Proxy, node, _SLICE).remote(dict(job), dict(environment))
+        return _Remote(self, actor, node)
 
-    def _actor(self, kind: type, home: str, cpus: float) -> Any:
+    def _actor(self, kind: type, node: str, cpus: float) -> Any:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         return self.ray.remote(kind).options(
             num_cpus=cpus,
             max_restarts=0,
             runtime_env={"env_vars": {"PYTHONPATH": python_path()}},
-            scheduling_strategy=NodeAffinitySchedulingStrategy(home, soft=False),
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
         )
 
     @contextmanager
     def held(self, lane: int) -> Iterator[None]:
-        """Hold the CPUs of the lane's machine: groups that share one wait in turn."""
-        home = self._homes[lane]
-        claim = self._actor(Claim, home, self._threads).remote()
+        """Reserve CPUs of the lane's machine; another group there waits for them."""
+        node = self._nodes[lane]
+        claim = self._actor(Claim, node, self._threads).remote()
         answer = claim.ready.remote()
         try:
             while not self.ray.wait([answer], timeout=_POLL)[0]:
-                if self.gone(home):
-                    self._move(lane, home)
+                if self.gone(node):
+                    self._move(lane, node)
             yield
         finally:
             self.ray.kill(claim)
 
-    def _move(self, lane: int, home: str) -> None:
+    def _move(self, lane: int, node: str) -> None:
+        """Give a lane another machine, an unused one first; raises Moved, or Lost."""
         others = [
             n["NodeID"]
             for n in self._alive()
-            if self._fits(n) and n["NodeID"] not in self._homes.values()
+            if self._fits(n) and n["NodeID"] not in self._nodes.values()
         ] or [n["NodeID"] for n in self._alive() if self._fits(n)]
         if not others:
             raise Lost("no machine of the Ray cluster is left")
-        self._homes[lane] = others[0]
-        raise Moved(f"machine {home[:8]} has left the Ray cluster")
+        self._nodes[lane] = others[0]
+        raise Moved(f"machine {node[:8]} has left the Ray cluster")
 
     def close(self) -> None:
         """Leave the cluster; end it if it was started here."""
@@ -159,12 +160,12 @@ class _Remote:
     def ask(
         self, do: str, timeout: float | None = TIMEOUT, **arguments: Any
     ) -> dict[str, Any]:
-        """Return what a method of Bench gives; raises Lost and Failed."""
+        """Return the result of a method of Bench; raises Lost and Failed."""
         ray = self._engine.ray
         answer = self._actor.ask.remote(do, timeout, arguments)
         end = None if timeout is None else time.monotonic() + timeout + _SLACK
         while True:
-            # a machine that leaves in good order lets a plain `get` wait for ever
+            # a plain `get` would wait for ever if a machine is shut down properly
             done, _ = ray.wait([answer], timeout=_POLL)
             if done:
                 break
@@ -175,21 +176,21 @@ class _Remote:
                 self.close()
                 raise Lost(f"no answer to {do} in {timeout:.0f} s")
         try:
-            kind, found = ray.get(answer)
+            kind, result = ray.get(answer)
         except ray.exceptions.RayError as error:
             self.alive = False
             raise Lost(f"Ray: {type(error).__name__}") from None
         if kind == "Failed":
-            raise Failed(found)
+            raise Failed(result)
         if kind == "Lost":
             self.alive = False
-            raise Lost(found)
-        return found
+            raise Lost(result)
+        return result
 
     def close(self) -> None:
-        """End the actor, and with it its process."""
+        """End the actor and its process."""
         self.alive = False
         try:
             self._engine.ray.kill(self._actor)
-        except Exception:  # of a cluster that is gone already
+        except Exception:  # the cluster may be gone already
             return

@@ -5,7 +5,7 @@
     results.jsonl   the rows of all finished cells of the plan, one JSON object a line
     report.html     the same for people
 
-A cell's file is written whole or not at all, and the rest is made anew from them.
+A cell's file is written whole or not at all; the other two are made from these files.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from ..files.atomic import write_text
 
 FORMAT = 1
 ROWS = ("cell", "timing", "training")
-STEPS = ("inference", "training")  # what is timed, and a row calls `what`
+STEPS = ("inference", "training")  # what is timed: the field `what` of a row
 ResultRow = dict[str, Any]
 
 
 class Study(NamedTuple):
-    """What a folder or a file of results holds."""
+    """The contents of a study's folder, or of a file of results."""
 
-    info: dict[str, Any]  # study.json; of a bare file of results, nothing
+    info: dict[str, Any]  # study.json; empty for a results.jsonl without it
     rows: list[ResultRow]
     label: str
 
@@ -50,7 +50,7 @@ class StudyFolder:
             self.cells.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.path / ".lock", os.O_CREAT | os.O_RDWR)
         except OSError as error:
-            raise _cannot(self.path, error) from None
+            raise _write_error(self.path, error) from None
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -61,23 +61,23 @@ class StudyFolder:
                 ) from None
             yield
         finally:
-            os.close(handle)  # and with it the lock, also where the process is killed
+            os.close(handle)  # also releases the lock, as the end of the process does
 
     def begin(self, info: Mapping[str, Any], overwrite: bool) -> dict[str, Any]:
-        """Write study.json; of the same study begun before, keep the sessions."""
+        """Write study.json; return it. Earlier sessions of the same study are kept."""
         info = dict(info)
         if self.study.exists() and not overwrite:
             old = read_json(self.study)
-            other = _differs(old.get("plan"), info["plan"])
-            if other:
+            field = _differs(old.get("plan"), info["plan"])
+            if field:
                 raise FileError(
                     f"{self.path} holds another study ({old.get('name', '?')}; its"
-                    f" {other} differ): choose another folder with --out, or add"
+                    f" {field} differ): choose another folder with --out, or add"
                     " --overwrite."
                 )
             info["created"] = old.get("created", info["created"])
             info["sessions"] = [*old.get("sessions", []), *info["sessions"]]
-        elif overwrite:  # cells that belong to the new study, too, are kept
+        elif overwrite:  # finished cells stay: the new study may have the same ones
             for path in (self.results, self.report):
                 path.unlink(missing_ok=True)
         elif any(self.path.glob("results.jsonl")):
@@ -88,18 +88,18 @@ class StudyFolder:
         return info
 
     def rows(self, key: str) -> list[ResultRow]:
-        """Return the rows of a cell; of none, or of a damaged file, no rows."""
+        """Return the rows of a cell; without its file, or if that is damaged, none."""
         try:
-            found = json.loads((self.cells / f"{key}.json").read_text())
-            return found if isinstance(found, list) else []
+            rows = json.loads((self.cells / f"{key}.json").read_text())
+            return rows if isinstance(rows, list) else []
         except (OSError, ValueError):
             return []
 
     def finished(self, key: str) -> bool:
-        """Return whether a cell needs no other run.
+        """Return whether a cell need not run again.
 
-        One that failed does, one that lost its process in the midst of something, and
-        one that had no other to be compared with.
+        It must if it failed, if it lost its process while it was measured, or if there
+        was no other cell to compare it with.
         """
         rows = self.rows(key)
         if not rows or rows[0].get("status") not in ("ok", "differs"):
@@ -120,14 +120,14 @@ class StudyFolder:
 
 
 def _differs(old: Any, new: ResultRow) -> str | None:
-    """Return the first field in which two plans differ, but for words about them."""
+    """Return the first field in which two plans differ, names aside; or None."""
     if not isinstance(old, dict):
         return "plan"
-    words = ("name", "description")
-    return next((k for k in new if k not in words and old.get(k) != new[k]), None)
+    ignored = ("name", "description")
+    return next((k for k in new if k not in ignored and old.get(k) != new[k]), None)
 
 
-def _cannot(path: Path, error: OSError) -> FileError:
+def _write_error(path: Path, error: OSError) -> FileError:
     return FileError(f"cannot write {path}: {error.strerror or error}.")
 
 
@@ -140,33 +140,33 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Return a JSON object; raises FileError for anything else."""
     try:
-        found = json.loads(path.read_text())
+        value = json.loads(path.read_text())
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror}.") from None
     except ValueError as error:
         raise FileError(f"{path} is damaged: {error}.") from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise FileError(f"{path} is damaged: it holds no JSON object.")
-    return found
+    return value
 
 
 def read(path: str | os.PathLike[str]) -> tuple[Study, list[str]]:
-    """Return a study, from its folder or its results.jsonl, and what was left out.
+    """Return a study, from its folder or its results.jsonl, and notes.
 
-    Lines that are no rows, such as the last one of a file that was cut off, are left
-    out and told, so that the rest is not lost.
+    A line that is no row, such as the last one of a file that was cut off, is skipped;
+    a note says so.
 
-    Raises FileError where there are no results at all.
+    Raises FileError if there are no results at all.
     """
-    given = Path(path)
-    folder = given if given.is_dir() else given.parent
-    file = given / "results.jsonl" if given.is_dir() else given
+    path = Path(path)
+    folder = path if path.is_dir() else path.parent
+    file = path / "results.jsonl" if path.is_dir() else path
     try:
         lines = file.read_bytes().decode(errors="replace").splitlines()
     except OSError as error:
-        wanted = "a folder of zoo compare, or its results.jsonl"
         raise FileError(
-            f"cannot read {file}: {error.strerror}; zoo report takes {wanted}."
+            f"cannot read {file}: {error.strerror}; zoo report takes a folder of zoo"
+            " compare, or its results.jsonl."
         ) from None
     rows, notes = [], []
     for number, line in enumerate(lines, 1):

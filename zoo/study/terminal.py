@@ -1,4 +1,4 @@
-"""A study for the terminal: tables, and what they say in sentences."""
+"""A study for the terminal: as tables, and in sentences."""
 
 from __future__ import annotations
 
@@ -9,30 +9,24 @@ from . import modes
 from .results import STEPS, ResultRow, Study
 
 
-def title(row: ResultRow) -> str:
-    """Return a row's column for people; of a mode that is no more, its names."""
-    known = modes.MODES.get(row["backend"], {}).get(row["mode"])
-    return known.title if known else f"{row['backend']}:{row['mode']}"
-
-
 def problems(study: Study) -> list[str]:
     """Return a line for each cell that failed, or is not the same network."""
-    told = []
+    lines = []
     for row in study.rows:
         status = row.get("status", "ok")
         if status == "ok" or str(row.get("error")).startswith("not tried"):
             continue
-        where = f"{row['preset']} in {title(row)}"
+        place = f"{row['preset']} in {_title(row)}"
         if row["row"] == "timing":
-            where += f", {row['what']} with batch {row['batch_size']}"
+            place += f", {row['what']} with batch {row['batch_size']}"
         elif row["row"] == "training":
-            where += ", training"
-        told.append(f"{where}: {row['error']}")
-    return told
+            place += ", training"
+        lines.append(f"{place}: {row['error']}")
+    return lines
 
 
 def tables(study: Study) -> Iterator[Any]:
-    """Give a rich table for each preset's times, and one of what was learned."""
+    """Yield a rich table of each preset's times, and one of the training runs."""
     presets = dict.fromkeys(row["preset"] for row in study.rows)
     for preset in presets:
         rows = [row for row in study.rows if row["preset"] == preset]
@@ -40,7 +34,11 @@ def tables(study: Study) -> Iterator[Any]:
             yield _times(preset, rows)
     trained = [r for r in study.rows if r["row"] == "training" and r["status"] == "ok"]
     if trained:
-        yield _learned(trained)
+        yield _trained(trained)
+
+
+def _title(row: ResultRow) -> str:
+    return modes.title(row["backend"], row["mode"])
 
 
 def _table(heading: str, names: Sequence[str]) -> Any:
@@ -60,7 +58,7 @@ def _table(heading: str, names: Sequence[str]) -> Any:
 def _times(preset: str, rows: list[ResultRow]) -> Any:
     cells = [row for row in rows if row["row"] == "cell"]
     sizes = sorted({r["batch_size"] for r in rows if r["row"] == "timing"})
-    names = [f"{what[:5]} {size}" for what in STEPS for size in sizes]
+    names = [f"{step[:5]} {size}" for step in STEPS for size in sizes]
     ends = ("peak MiB", "of peak", "first call")
     table = _table(f"{preset}: ms for a batch", ["", *names, *ends])
     for cell in cells:
@@ -71,16 +69,16 @@ def _times(preset: str, rows: list[ResultRow]) -> Any:
             and all(r[k] == cell[k] for k in ("backend", "mode", "seed", "machine"))
         ]
         if not own:
-            table.add_row(title(cell), *["–"] * (len(names) + len(ends)))
+            table.add_row(_title(cell), *["–"] * (len(names) + len(ends)))
             continue
-        found = {(r["what"], r["batch_size"]): r for r in own}
-        values = [_time(found.get((w, s))) for w in STEPS for s in sizes]
+        by_step = {(r["what"], r["batch_size"]): r for r in own}
+        values = [_time(by_step.get((step, size))) for step in STEPS for size in sizes]
         good = [r for r in own if r["status"] == "ok"]
         peak = max((r["peak_bytes"] for r in good), default=None)
         shares = [r["share"] for r in good if r["share"]]
         first = sum(r["first_s"] for r in good)
         table.add_row(
-            title(cell),
+            _title(cell),
             *values,
             f"{peak / 2**20:,.0f}" if peak else "–",
             f"{max(shares):.0%}" if shares else "–",
@@ -98,7 +96,7 @@ def _time(row: ResultRow | None) -> str:
     return f"{text} (~)" if row.get("verdict") == "within noise" else text
 
 
-def _learned(rows: list[ResultRow]) -> Any:
+def _trained(rows: list[ResultRow]) -> Any:
     names = ["trained", "", "steps", "last loss", "score", "s"]
     table = _table("what was learned", names)
     for row in rows:
@@ -106,7 +104,7 @@ def _learned(rows: list[ResultRow]) -> Any:
         losses = row["losses"]
         table.add_row(
             f"{row['preset']}, seed {row['seed']}",
-            title(row),
+            _title(row),
             f"{len(losses)}",
             f"{losses[-1]:.4g}",
             f"{measure} {row[measure]:.4g}",
@@ -116,8 +114,8 @@ def _learned(rows: list[ResultRow]) -> Any:
 
 
 def sentences(study: Study) -> list[str]:
-    """Return the study in words; nobody wins where noise hides the difference."""
-    told = []
+    """Return the study in words; within noise, no column is called faster."""
+    lines = []
     heads = [row for row in study.rows if row["row"] == "cell"]
     judged = [r for r in heads if (r.get("parity") or {}).get("ok") is not None]
     proven = [r for r in judged if r["parity"]["ok"]]
@@ -129,29 +127,29 @@ def sentences(study: Study) -> list[str]:
             if rung["dtype"] == "float64"
             and r["parity"]["reference"] != f"{r['backend']}:{r['mode']}"
         ]
-        told.append(
+        lines.append(
             f"{len(proven)} of {len(heads)} cells are proven the same network as their"
             f" twins{f', to {max(errors):.0e} in float64' if errors else ''}."
         )
-    for what in STEPS:
+    for step in STEPS:
         rows = [
             r
             for r in study.rows
-            if r["row"] == "timing" and r["what"] == what and r.get("verdict")
+            if r["row"] == "timing" and r["what"] == step and r.get("verdict")
         ]
         rows = [r for r in rows if r["verdict"] != "baseline"]
         noisy = sum(r["verdict"] == "within noise" for r in rows)
         if noisy:
-            told.append(
-                f"{what}: in {noisy} of {len(rows)} comparisons the noise hides the"
-                " difference, so none is named the faster (~)."
+            lines.append(
+                f"{step}: in {noisy} of {len(rows)} comparisons the noise hides the"
+                " difference, so none is called faster (~)."
             )
-    return told
+    return lines
 
 
 def operators(trace: ResultRow) -> Any:
     """Return the rich table of a profile."""
-    heading = f"{trace['preset']}, {title(trace)}, batch {trace['batch_size']}"
+    heading = f"{trace['preset']}, {_title(trace)}, batch {trace['batch_size']}"
     table = _table(heading, ["operator", "ms", "calls"])
     if "error" in trace:
         table.add_row(f"failed: {trace['error']}", "", "")

@@ -1,8 +1,8 @@
-"""A cell's process: reads one request a line, writes one answer a line.
+"""A cell's process: reads one request per line, writes one answer per line.
 
-A request is {"do": method of Bench, …arguments}; the first makes the Bench. An answer
-is {"ok": …} or {"error": one line}. Arrays go into a file that the answer names. When
-the other end of the pipe is gone the process ends, whatever it is doing.
+A request is {"do": method of Bench, …arguments}; the first, "start", makes the Bench.
+An answer is {"ok": …} or {"error": one line}. Arrays go into a file that the answer
+names. The process ends as soon as the other end of the pipe is closed.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import threading
 from pathlib import Path
 from typing import IO, Any
 
-FOLDER = "zoo-cell-"  # how a worker's own folder for temporary files begins
+FOLDER = "zoo-cell-"  # prefix of a worker's own folder for temporary files
 
 
 def main() -> None:
     """Serve until stdin ends."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a framework prints must not be taken for an answer
+    os.dup2(2, 1)  # what a framework prints must not be taken for an answer
     requests: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
     bench = None
@@ -36,8 +36,8 @@ def main() -> None:
                 answer: dict[str, Any] = {"ok": {"pid": os.getpid()}}
             else:
                 answer = {"ok": _packed(getattr(bench, do)(**request))}
-        except Exception as error:  # the driver tells it, and goes on with other cells
-            answer = {"error": told(error)}
+        except Exception as error:  # the driver reports it, and runs the other cells
+            answer = {"error": one_line(error)}
         _write(answers, answer)
 
 
@@ -58,7 +58,7 @@ def _listen(requests: queue.Queue[dict[str, Any]]) -> None:
     for line in sys.stdin:
         requests.put(json.loads(line))
     folder = Path(os.environ.get("TMPDIR", ""))
-    if folder.name.startswith(FOLDER):  # this process's own; nobody else clears it now
+    if folder.name.startswith(FOLDER):  # this process's own; the driver may be gone
         shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 
@@ -71,24 +71,24 @@ def _write(answers: IO[str], answer: dict[str, Any]) -> None:
         os._exit(0)
 
 
-def _packed(found: dict[str, Any]) -> dict[str, Any]:
-    """Return JSON values; arrays as the name of a file that holds them."""
+def _packed(result: dict[str, Any]) -> dict[str, Any]:
+    """Return a result as JSON values; of arrays, the name of a file with them."""
     import numpy as np
 
-    if not any(isinstance(v, np.ndarray) for v in found.values()):
-        return found
+    if not any(isinstance(v, np.ndarray) for v in result.values()):
+        return result
     handle, path = tempfile.mkstemp(suffix=".npz")
     with os.fdopen(handle, "wb") as file:
-        np.savez(file, **found)
+        np.savez(file, **result)
     return {"arrays": path}
 
 
-def told(error: Exception) -> str:
-    """Return an error in one line."""
+def one_line(error: Exception) -> str:
+    """Return an error as one line of text."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     name = type(error).__name__
     known = type(error).__module__.startswith("zoo.")
-    text = lines[0] if lines else "no words"
+    text = lines[0] if lines else "no message"
     return text if known else f"{name}: {text}"[:300]
 
 

@@ -1,4 +1,4 @@
-"""The Keras room: each architecture in plain Keras 3. The package is the backend."""
+"""The Keras backend: each architecture in plain Keras 3. See `zoo.backend`."""
 
 import keras
 
@@ -22,7 +22,7 @@ from ._weights import read, save_native, shapes, submodules, trainable, write
 if keras.backend.backend() == "tensorflow":
     from ._parallel import join
     from ._train import Trainer
-else:  # TensorFlow stays out: a process of another engine has neither time nor room
+else:  # without TensorFlow, whose import would cost time and memory
     from ._engine import Trainer, join
 
 __all__ = [

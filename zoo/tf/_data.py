@@ -1,4 +1,4 @@
-"""Batches as Keras's own loops take them: a tf.data.Dataset, channels last."""
+"""Batches for plain Keras loops: a tf.data.Dataset, channels last."""
 
 from __future__ import annotations
 
@@ -12,15 +12,10 @@ if TYPE_CHECKING:
 
 
 def loader(batches: BatchSource, epoch: int = 0) -> Any:
-    """Return the batches of an epoch as a tf.data.Dataset, in `fit`'s order.
+    """Return the batches of an epoch as a tf.data.Dataset, in the order of `fit`.
 
-    Args:
-        batches: such as `zoo.data.batches.Batches`.
-        epoch: which one, from 0; each has an order of its own.
-
-    Yields:
-        (inputs, targets): float (N, H, W, C) and so on, ids int32; a tuple of inputs
-        where the model takes several. Its cardinality is known.
+    It yields (inputs, targets): images and masks as float (N, H, W, C), ids as int32,
+    and a tuple of inputs for a model that takes several. Its cardinality is known.
     """
     import tensorflow as tf
 
@@ -36,8 +31,8 @@ def loader(batches: BatchSource, epoch: int = 0) -> Any:
 
     inputs, targets = batches.batch(first)
     signature = _form(tuple(map(spec, inputs)), spec(targets))
-    found = tf.data.Dataset.from_generator(examples, output_signature=signature)
-    return found.apply(tf.data.experimental.assert_cardinality(count))
+    dataset = tf.data.Dataset.from_generator(examples, output_signature=signature)
+    return dataset.apply(tf.data.experimental.assert_cardinality(count))
 
 
 def _form(inputs: tuple[Any, ...], targets: Any) -> tuple[Any, Any]:

@@ -1,7 +1,7 @@
-"""Dropout that is a function of a key: the zoo's masks, or TensorFlow's own draws.
+"""Dropout masks as functions of a key: the zoo's masks, or TensorFlow's own draws.
 
-Both go without Keras's seed variables, so nothing is left over from one step to the
-next. Needs Keras's TensorFlow engine, as training does.
+Neither uses Keras's seed variables, so no step depends on the one before. Needs Keras's
+TensorFlow engine, as training does.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from ._weights import submodules
 
 @contextmanager
 def counted(model: keras.Layer, key: Any, first_row: Any = 0) -> Iterator[None]:
-    """Let the model's active dropouts use the masks of `zoo.spec.masks` meanwhile.
+    """Inside the block, make the model's dropouts use the masks of `zoo.spec.masks`.
 
     Args:
-        model: called with `training=True`; else its dropouts do nothing.
-        key: of the step, see `zoo.spec.masks.step_key`; an integer, or a scalar of
-            uint32 or int64, so that a tf.function takes another without a new trace.
-        first_row: place of the inputs' first row in the whole batch; likewise.
+        model: to call with `training=True`; otherwise its dropouts do nothing.
+        key: of the step, see `zoo.spec.masks.step_key`. An integer, or a uint32 or
+            int64 scalar, for which a tf.function is not traced again.
+        first_row: index of the inputs' first row in the full batch, of the same types.
     """
 
     def drop(x: Any, rate: float, own: Any) -> Any:
@@ -41,12 +41,15 @@ def counted(model: keras.Layer, key: Any, first_row: Any = 0) -> Iterator[None]:
 
 @contextmanager
 def seeded(model: keras.Layer, key: Any, first_row: Any = 0) -> Iterator[None]:
-    """Let TensorFlow's own dropouts draw as `key` says; arguments as for `counted`."""
+    """Inside the block, make TensorFlow's own dropouts draw masks that depend on `key`.
+
+    Arguments as for `counted`.
+    """
 
     def drop(x: Any, rate: float, own: Any) -> Any:
         # Workers that hold different rows must not draw the same masks.
         seed = tf.bitcast(tf.stack((own, _word(first_row))), tf.int32)
-        # Philox: what XLA chooses by itself on a CPU is forty times as slow
+        # Philox: XLA's default on a CPU is forty times as slow.
         return tf.nn.experimental.stateless_dropout(x, rate, seed, rng_alg="philox")
 
     with _dropping(model, key, drop):
@@ -61,10 +64,11 @@ _users = 0
 
 @contextmanager
 def _dropping(model: keras.Layer, key: Any, drop: Callable[..., Any]) -> Iterator[None]:
-    """Let `drop(x, rate, own key)` take the place of Keras's dropout.
+    """Replace Keras's dropout by `drop(x, rate, own key)` inside the block.
 
-    MirroredStrategy runs one thread per replica, which take turns in the middle of a
-    pass: each has its own rule and count, and the last to leave restores Keras.
+    MirroredStrategy runs one thread per replica and switches between them in the middle
+    of a pass. So each thread has its own rule and count, and the last one restores
+    Keras.
     """
     global _users
     names = {id(m): name for name, m in submodules(model).items()}
@@ -103,7 +107,7 @@ def _keep(x: Any, own: Any, first_row: Any, rate: float) -> Any:
     """Return `masks.keep` for x; uint32 products wrap."""
     shape = tf.shape(x)
     size = tf.reduce_prod(shape[1:])
-    # ranges live on the host: two short ones, not one of all elements
+    # Ranges are computed on the host: two short ones, not one of all elements.
     rows, places = (tf.cast(tf.range(n), tf.uint32) for n in (shape[0], size))
     rows = (rows + first_row) * tf.cast(size, tf.uint32) + own
     bits = rows[:, None] + places

@@ -1,7 +1,7 @@
 """The training step in Keras on JAX or torch, through Keras's own `train_on_batch`.
 
-Keras gives no gradients there without the engine's own framework, which this room does
-not import. So what needs them is refused.
+There Keras returns gradients only through the engine's own framework, which this
+backend does not import. So everything that needs them raises ConfigError.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from ._weights import held, shapes
 
 
 def join(model: Model) -> bool:
-    """Raise ConfigError: parallel training is TensorFlow's alone."""
+    """Raise ConfigError: parallel training needs TensorFlow."""
     raise _refused("parallel training")
 
 
-def _refused(what: str) -> ConfigError:
+def _refused(feature: str) -> ConfigError:
     return ConfigError(
-        f"Keras on {keras.backend.backend()} cannot do {what}: leave it out, or start"
-        " with KERAS_BACKEND=tensorflow."
+        f"Keras on {keras.backend.backend()} cannot do {feature}: leave it out, or"
+        " start with KERAS_BACKEND=tensorflow."
     )
 
 
 class Whole(keras.Model):
-    """A model under one tuple of inputs, as Keras's own loops call it."""
+    """Takes a model's inputs as one tuple, as Keras's own loops pass them."""
 
     def __init__(self, model: Model, loss: str = "mse", smoothing: float = 0.0) -> None:
         super().__init__(dtype=model.dtype_policy)
@@ -45,7 +45,7 @@ class Whole(keras.Model):
         self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """Map the tuple of inputs to the model's outputs."""
+        """Return the model's outputs for a tuple of inputs."""
         return self.model(*inputs, training=training)
 
     def compute_loss(
@@ -56,7 +56,7 @@ class Whole(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """Return the mean loss; Keras's own wrapper would make floats of ids."""
+        """Return the mean loss; Keras's own wrapper would turn ids into floats."""
         check_targets(self._kind, tuple(y_pred.shape), tuple(y.shape))
         return self._function(y_pred, ops.convert_to_tensor(y))
 
@@ -64,15 +64,9 @@ class Whole(keras.Model):
 class Trainer:
     """Trains a model in place, one update at a time.
 
-    An update by a loss that is not finite is not held back: the weights are then lost.
-
-    Args:
-        model: float32, or float64 where the engine has it.
-        recipe: what to do; its schedule, length and data are the caller's. Raises
-            ConfigError for what Keras's own training cannot do.
-        loss: "cross_entropy", "bce" or "mse".
-        compile: let the engine's compiler have the step; JAX's always does.
-        parallel: refused.
+    A loss that is not finite still updates the weights, which are then lost. On JAX
+    the step is always compiled. Raises ConfigError for `parallel`, and for what Keras's
+    own training cannot do.
     """
 
     fewest = 1
@@ -85,7 +79,7 @@ class Trainer:
         compile: bool = False,
         parallel: bool = False,
     ) -> None:
-        for what, asked in (
+        for feature, wanted in (
             ("parallel training", parallel),
             ("accumulate", recipe.accumulate > 1),
             ("ema", recipe.ema is not None),
@@ -95,24 +89,24 @@ class Trainer:
             ("freeze", bool(recipe.freeze)),
             ("clip_norm with clip_value", None not in _clips(recipe)),
         ):
-            if asked:
-                raise _refused(what)
+            if wanted:
+                raise _refused(feature)
         self.model, self.dtype = model, dtype_of(model)
         self._drops = [
             m
             for m in model._flatten_layers()
             if isinstance(m, layers.Dropout) and m.rate
         ]
-        self._whole = Whole(model, loss, recipe.label_smoothing)
+        self._wrapped = Whole(model, loss, recipe.label_smoothing)
         names = {id(v): n for v, n in held(model)}
-        variables = self._whole.trainable_variables
+        variables = self._wrapped.trainable_variables
         with dtype_scope(self.dtype):
             self.optimizer = optimizer(
                 [names[id(v)] for v in variables], recipe, shapes(model)
             )
             self.optimizer.build(variables)
         self.optimizer.global_clipnorm, self.optimizer.clipvalue = _clips(recipe)
-        self._whole.compile(self.optimizer, jit_compile=compile or "auto")
+        self._wrapped.compile(self.optimizer, jit_compile=compile or "auto")
 
     def step(
         self,
@@ -123,14 +117,8 @@ class Trainer:
     ) -> tuple[float, bool]:
         """Update the weights by the gradient of the mean loss over a batch.
 
-        Args:
-            batches: one batch, in one part.
-            lr: the learning rate.
-            keys: of the dropout masks, which Keras's own draws start from.
-            scale: of the loss: 1.
-
-        Returns:
-            The loss before the update, and whether it is finite.
+        The batch has one part, and its key seeds Keras's own dropout masks. `scale` is
+        ignored. Returns the loss before the update, and whether it is finite.
         """
         (batch,), (key,) = batches, keys
         self.optimizer.learning_rate = lr
@@ -138,10 +126,10 @@ class Trainer:
             m.seed_generator.state.assign(np.array([key, i], np.uint32))
         xs = tuple(map(self._array, batch.inputs))
         with dtype_scope(self.dtype):
-            found = self._whole.train_on_batch(
+            logs = self._wrapped.train_on_batch(
                 xs, self._array(batch.targets), return_dict=True
             )
-        loss = float(found["loss"])
+        loss = float(logs["loss"])
         return loss, bool(np.isfinite(loss))
 
     def _array(self, array: np.ndarray) -> np.ndarray:
@@ -149,27 +137,27 @@ class Trainer:
         return array.astype(kinds.get(array.dtype.kind, array.dtype), copy=False)
 
     def sync(self) -> None:
-        """Bring the model up to date: here it always is."""
+        """Do nothing: the model is always up to date."""
 
     def slots(self) -> dict[str, np.ndarray]:
-        """Raise ConfigError: a run without its slots cannot go on."""
+        """Raise ConfigError: checkpoints need TensorFlow."""
         raise _refused("checkpoints")
 
     def restore(self, slots: Mapping[str, np.ndarray]) -> None:
-        """Raise ConfigError: there is nothing to go on from."""
+        """Raise ConfigError: resuming needs TensorFlow."""
         raise _refused("resuming")
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Let the model be as evaluation wants it: as it is."""
+        """Leave the model as it is: it has no averaged weights."""
         yield
 
     def lead(self, values: Sequence[float]) -> list[float]:
-        """Return what the first process gave."""
+        """Return the values: there is only one process."""
         return list(values)
 
     def close(self) -> None:
-        """Nothing to give back: the model was not changed."""
+        """Do nothing: the model was not changed."""
 
 
 def _clips(recipe: Recipe) -> tuple[float | None, float | None]:

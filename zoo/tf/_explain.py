@@ -11,9 +11,19 @@ from keras import layers, ops
 
 from ..spec.tracing import Recorder, Sensitivity, taps
 from ._layers import Model
-from ._run import LOSSES, _inside, _native, _no_dropout, _outside, _placed, _restore
-from ._weights import collect, submodules
+from ._run import (
+    LOSSES,
+    _canonical,
+    _inside,
+    _native,
+    _no_dropout,
+    _outside,
+    _placed,
+    _restore,
+)
+from ._weights import submodules
 
+# Outputs and targets -> a scalar.
 OBJECTIVES = {**LOSSES, "score": lambda z, w: ops.sum(z * w)}
 
 
@@ -24,18 +34,10 @@ def sensitivities(
     objective: str,
     training: bool = False,
 ) -> Sensitivity:
-    """Run forward and backward once, without dropout; the model is kept.
-
-    Args:
-        model: whose submodules' outputs are wanted.
-        inputs: in call order, channels last.
-        targets: what the objective compares the outputs with, channels last.
-        objective: a loss, or "score": the sum of the outputs times the targets.
-        training: by the batch's statistics, not the running ones.
-    """
+    """Run forward and backward once; return every output with its gradient."""
     import tensorflow as tf
 
-    kept = [(v, v.numpy()) for v in model.non_trainable_variables]
+    saved = [(v, v.numpy()) for v in model.non_trainable_variables]
     watched: list[Any] = []
     names = {id(m): name for name, m in submodules(model).items()}
     with _placed(model), _no_dropout(model), tf.GradientTape() as tape:
@@ -43,12 +45,12 @@ def sensitivities(
         def tap(tensor: Any) -> Any:
             if not tensor.dtype.is_floating:
                 return tensor
-            # Of two outputs, one made of the other, neither sees the other's use.
+            # A copy: where one output is made from another, each has its own gradient.
             watched.append(tf.identity(tensor))
             tape.watch(watched[-1])
             return watched[-1]
 
-        xs = [_native(x, model) for x in inputs]
+        xs = [_native(x, model) for x in inputs]  # (N, H, W, C)
         reals = [i for i, x in enumerate(xs) if x.dtype.is_floating]
         for i in reals:
             tape.watch(xs[i])
@@ -56,19 +58,15 @@ def sensitivities(
         wrapped = recorder.around(layers.Layer.__call__)
         with mock.patch.object(layers.Layer, "__call__", wrapped):
             outputs = model(*xs, training=training)
-        value = OBJECTIVES[objective](outputs, _native(targets, model))
+        value = OBJECTIVES[objective](outputs, _native(targets, model))  # ()
     grads, weights, x_grads = tape.gradient(
         value,
         (watched, [v.value for v in model.trainable_variables], [xs[i] for i in reals]),
         unconnected_gradients=tf.UnconnectedGradients.ZERO,
     )
-    by_id = {
-        id(v): _outside(tf.convert_to_tensor(g))  # embeddings give IndexedSlices
-        for v, g in zip(model.trainable_variables, weights)
-    }
-    gradients = collect(model, lambda v: by_id[id(v)], trainable=True)
-    _restore(kept)
-    return Sensitivity(
+    gradients = _canonical(model, weights)
+    _restore(saved)
+    return Sensitivity(  # (N, H, W, C)
         taps(recorder.calls, grads, _outside),
         gradients,
         {i: _outside(g) for i, g in zip(reals, x_grads)},

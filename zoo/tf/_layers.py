@@ -1,8 +1,8 @@
-"""What the frameworks disagree on, settled for Keras.
+"""Layers on which the frameworks differ, written for Keras.
 
 Only `keras.layers` and `keras.ops`, so that the models also run on Keras's JAX and
-torch engines. Keras rounds Python floats through float32 in some of its own
-functions; where that shows in float64, the exact form stands here.
+torch engines. Some of Keras's own functions round Python floats to float32. Where that
+is visible in float64, an exact form replaces them.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from keras import layers, ops
 from ..configs._base import Config, config_class
 from ..spec.pooling import window_averages
 
-BN_EPS, BN_MOMENTUM = 1e-5, 0.9  # Keras's momentum weighs the old value
+BN_EPS, BN_MOMENTUM = 1e-5, 0.9  # Keras's momentum multiplies the old value
 LN_EPS = 1e-5
 
 
 @contextmanager
 def dtype_scope(policy: str | keras.DTypePolicy) -> Iterator[None]:
-    """Make `policy` the default of every layer built, and its dtype of constants."""
+    """Build layers under this policy, and constants in its dtype, inside the block."""
     new: Any = keras.dtype_policies.get(policy)
     old = keras.config.dtype_policy(), keras.config.floatx()
     keras.config.set_dtype_policy(new)
@@ -37,11 +37,11 @@ def dtype_scope(policy: str | keras.DTypePolicy) -> Iterator[None]:
 
 
 class Model(keras.Model):
-    """Base of the models in this room: what Keras needs once.
+    """Base of all Keras models in the zoo.
 
-    Registers subclasses for `.keras` files, keeps config and dtype policy in
-    `get_config`, and creates every variable through symbolic inputs, without which
-    `load_weights` into a subclassed model would load nothing, silently.
+    It registers subclasses for `.keras` files, keeps config and dtype policy in
+    `get_config`, and creates every variable through symbolic inputs. Without the last,
+    `load_weights` into a subclassed model silently loads nothing.
     """
 
     config: Any  # the subclass's own Config
@@ -59,8 +59,8 @@ class Model(keras.Model):
         if self.built:
             return
         with dtype_scope(self.dtype_policy):
-            # traces call as a whole: on single symbolic tensors Keras takes
-            # 0.5 * x for sparse, and the next block for impossible
+            # Traces `call` as one function. Layer by layer, Keras would take 0.5 * x
+            # for sparse, and refuse it as the next block's input.
             self.compute_output_spec(*symbolic_inputs(self.config, self.dtype_policy))
         self.built = True
 
@@ -96,7 +96,7 @@ def activation(kind: str) -> Callable[[Any], Any]:
         "leaky_relu": lambda x: ops.where(x > 0, x, 0.01 * x),
         "elu": lambda x: ops.elu(x, alpha=1.0),
         "selu": _selu,
-        # ops.gelu holds its constant in float32
+        # ops.gelu rounds its constant to float32.
         "gelu": lambda x: 0.5 * x * (1 + ops.erf(x * math.sqrt(0.5))),
         "gelu_tanh": _gelu_tanh,
         "silu": ops.silu,
@@ -109,7 +109,7 @@ def activation(kind: str) -> Callable[[Any], Any]:
 
 
 def _selu(x: Any) -> Any:
-    # TensorFlow's selu has the slope of positive inputs at exactly 0
+    # At exactly 0, TensorFlow's selu has the slope of positive inputs.
     x = ops.where(x > 0, x, 1.6732632423543772 * ops.elu(x, alpha=1.0))
     return 1.0507009873554805 * x
 
@@ -133,8 +133,8 @@ class PReLU(layers.Layer):
 def average(x: Any) -> Any:
     """Return the mean of each channel, averaging one axis after the other.
 
-    All axes at once, TensorFlow adds pixel after pixel: of a large image the float32
-    variance is then off by 1e-4.
+    Over all axes at once, TensorFlow adds pixel by pixel, which makes the float32
+    variance of a large image wrong by 1e-4.
     """
     while len(x.shape) > 1:
         x = ops.mean(x, -2)
@@ -154,7 +154,7 @@ class BatchNorm(layers.BatchNormalization):
             moving_mean_initializer="zeros",
             moving_variance_initializer="ones",
         )
-        self.still = False  # by its running statistics also in training
+        self.still = False  # if True, uses the running statistics in training too
 
     def call(self, x: Any, training: bool = False) -> Any:
         if self.still or not (training and self.trainable):
@@ -175,7 +175,7 @@ class BatchNorm(layers.BatchNormalization):
         return ops.cast(y, self.compute_dtype)
 
     def statistics(self, x: Any) -> tuple[Any, Any, Any]:
-        """Return mean and variance of each channel, and of how many elements."""
+        """Return each channel's mean and variance, and the number of its elements."""
         mean = average(x)
         n = ops.cast(ops.size(x), x.dtype) / x.shape[-1]
         return mean, average(ops.square(x - ops.stop_gradient(mean))), n
@@ -227,9 +227,9 @@ def layer_norm(eps: float = LN_EPS) -> layers.LayerNormalization:
 
 
 class PaddedConv2D(layers.Conv2D):
-    """Strided convolution, padded alike on every side, as PyTorch's is.
+    """Strided convolution with the same padding on every side, as PyTorch's.
 
-    Keras's "same" pads an even size only at its far end when the stride is 2.
+    With stride 2, Keras's "same" pads an even size only at its far end.
     """
 
     def __init__(
@@ -250,14 +250,14 @@ class PaddedConv2D(layers.Conv2D):
 def max_pool(
     x: Any, kernel: int, stride: int, padding: int = 0, ceil: bool = False
 ) -> Any:
-    """Max-pool (N, H, W, C), padded with -inf; ties go to the first, as in PyTorch.
+    """Max-pool (N, H, W, C), padded with -inf; of equals the first, as in PyTorch.
 
-    TensorFlow's kernel, unlike the others, drops a NaN beside numbers.
+    Unlike the others, TensorFlow's kernel ignores a NaN beside numbers.
     """
     if 2 * padding == kernel - 1 and stride == 1:
         return ops.max_pool(x, kernel, 1, padding="same")  # symmetric at stride 1
     if padding or ceil:
-        # A last window that ceil mode adds must start inside the image or before it.
+        # In ceil mode the last window must start inside the image or its left padding.
         after = min(padding + stride - 1, kernel - 1) if ceil else padding
         pads = [(0, 0), (padding, after), (padding, after), (0, 0)]
         x = ops.pad(x, pads, constant_values=-math.inf)
@@ -265,9 +265,9 @@ def max_pool(
 
 
 def adaptive_avg_pool(x: Any, size: int) -> Any:
-    """Average (N, H, W, C) to (N, size, size, C), over the windows of PyTorch.
+    """Average (N, H, W, C) to (N, size, size, C), over PyTorch's windows.
 
-    Two matrices, as the windows overlap unless `size` divides H and W.
+    By two matrix products, as the windows overlap unless `size` divides H and W.
     """
     _, h, w, _ = x.shape
     if (h, w) == (size, size):
@@ -285,9 +285,9 @@ def chain(parts: Iterable[Callable[[Any], Any]], x: Any) -> Any:
 
 
 class _Recurrent(layers.Layer):
-    """Stacked, optionally bidirectional keras.layers recurrence.
+    """Stacked, optionally bidirectional recurrence of keras.layers.
 
-    Each layer and direction is a leaf `l0`, `l0_reverse`, `l1`, …
+    Each layer and direction has its own Keras layer: `l0`, `l0_reverse`, `l1`, …
     """
 
     def __init__(
@@ -318,22 +318,22 @@ class _Recurrent(layers.Layer):
         """
         mask = None
         if lengths is not None:
-            steps = ops.arange(x.shape[1], dtype=lengths.dtype)
-            mask = steps < ops.expand_dims(lengths, 1)
+            steps = ops.arange(x.shape[1], dtype=lengths.dtype)  # (T,)
+            mask = steps < ops.expand_dims(lengths, 1)  # (N, T)
         last: list[Any] = []
         for layer in range(self.num_layers):
             x = self.dropout(x, training=training) if layer else x
             outs, last = [], []
             for name in self._names(layer):
-                out, h, *_ = getattr(self, name)(x, mask=mask)
+                out, h, *_ = getattr(self, name)(x, mask=mask)  # (N, T, H), (N, H)
                 backwards = name.endswith("_reverse")
                 outs.append(ops.flip(out, axis=1) if backwards else out)
                 last.append(h)
-            x = ops.concatenate(outs, -1)
-        return x, ops.concatenate(last, -1)
+            x = ops.concatenate(outs, -1)  # (N, T, D*H)
+        return x, ops.concatenate(last, -1)  # (N, T, D*H), (N, D*H)
 
 
-# Every leaf gives all steps and the last state; outputs past the end are zero.
+# Every layer returns all steps and the last state; outputs past the end are zero.
 _LEAF: dict[str, Any] = {
     "activation": "tanh",
     "kernel_initializer": "glorot_uniform",

@@ -1,8 +1,8 @@
 """The optimizers of a recipe in Keras, by PyTorch's formulas.
 
-Keras's own put the learning rate into the velocity and epsilon before the bias
-correction, and round their constants through float32, so all but plain SGD differ
-from the other frameworks' from the second step on.
+Keras's own multiply the velocity by the learning rate, add epsilon before the bias
+correction, and round their constants to float32. So all but plain SGD differ from the
+other frameworks' from the second step on.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ class Optimizer(keras.optimizers.Optimizer):
     """Base: rate factors, weight decay, and slots under PyTorch's names.
 
     Args:
-        constants: beta1, eps and so on; no tensor sees them rounded to float32.
+        constants: beta1, eps and so on, never rounded to float32.
         factors: of the learning rate, one for each variable.
         decays: weight decay, one for each variable.
-        decoupled: decay the weight itself, not through the gradient.
+        decoupled: whether the weight itself decays, not its gradient.
     """
 
     names: tuple[str, ...] = ()  # of the slots
@@ -62,11 +62,11 @@ class Optimizer(keras.optimizers.Optimizer):
         variable.assign_sub(lr * self.direction(gradient, state, **c))
 
     def direction(self, g: Any, state: Any, **constants: Any) -> Any:
-        """Update the slots; return what the learning rate multiplies."""
+        """Update the slots; return the step before the learning rate multiplies it."""
         return g
 
     def correction(self, decay: float) -> Any:
-        """Return 1 - decay^t, t counting from 1, in a form that float32 stands."""
+        """Return 1 - decay^t, t from 1, in a form that loses no digits in float32."""
         log = ops.convert_to_tensor(math.log(decay), self._dtype)
         return -ops.expm1(log * ops.cast(self.iterations + 1, self._dtype))
 
@@ -77,15 +77,15 @@ class Optimizer(keras.optimizers.Optimizer):
 
 
 def _lerp(slot: Any, value: Any, decay: float) -> Any:
-    """Let the slot be the running mean of values; return it."""
-    # in float32, 1 - 0.999 is off by 5e-5: taken before anything is rounded
+    """Update a running mean in its slot; return the slot."""
+    # In float32, 1 - 0.999 is off by 5e-5, so it is computed before any rounding.
     old, new = (ops.convert_to_tensor(c, slot.dtype) for c in (decay, 1 - decay))
     slot.assign(old * slot + new * value)
     return slot
 
 
 class Momentum(Optimizer):
-    """Polyak 1964: the learning rate stands outside the velocity."""
+    """Polyak 1964: the learning rate multiplies the velocity."""
 
     names = ("momentum_buffer",)
 
@@ -148,7 +148,7 @@ class Adagrad(Optimizer):
 
 
 class NAdam(Optimizer):
-    """Dozat 2016, with the momentum schedule mu_t that Keras's own leaves out."""
+    """Dozat 2016, with the momentum schedule mu_t that Keras's own omits."""
 
     names = ("exp_avg", "exp_avg_sq")
 
@@ -206,9 +206,9 @@ def optimizer(names: Sequence[Sequence[str]], recipe: Recipe, shapes: Any) -> Op
     """Return the recipe's optimizer.
 
     Args:
-        names: of each variable, the canonical names of the weights it holds.
-        recipe: what to do.
-        shapes: canonical name -> shape.
+        names: for each variable, the canonical names of the weights that it holds.
+        recipe: with the optimizer and its constants.
+        shapes: by canonical name.
     """
     return _OPTIMIZERS[recipe.optimizer](
         recipe.constants,

@@ -1,7 +1,7 @@
 """One model on several replicas: MirroredStrategy, MultiWorkerMirroredStrategy.
 
-Each replica takes its rows of every batch. Gradients and loss are summed before
-anything looks at them, so all replicas do the same update.
+Each replica takes its own rows of every batch. Loss and gradients are summed over the
+replicas first, so all replicas do the same update.
 """
 
 from __future__ import annotations
@@ -28,28 +28,27 @@ _STRATEGIES = (
 
 
 def join(model: _layers.Model) -> bool:
-    """Return whether this process is the first of the strategy's.
+    """Return whether this process is the strategy's first.
 
-    Raises ConfigError outside of a strategy's scope, and for a model that was not
-    built in it.
+    Raises ConfigError outside a strategy's scope, and for a model built outside it.
     """
     strategy = tf.distribute.get_strategy()
     if not isinstance(strategy, _STRATEGIES):
         raise ConfigError(
-            "parallel training in Keras goes on inside `with strategy.scope():` of a"
+            "parallel training in Keras needs `with strategy.scope():` of a"
             " MirroredStrategy or MultiWorkerMirroredStrategy: build the model and call"
-            " fit there."
+            " fit inside it."
         )
     known = strategy.extended.variable_created_in_scope
     if not all(known(v.value) for v in model.variables):
         raise ConfigError(
-            "the model was built outside of this strategy's scope: build it inside."
+            "the model was built outside this strategy's scope: build it inside."
         )
     return strategy.extended.should_checkpoint
 
 
 class Alone:
-    """One replica, which has every batch as a whole."""
+    """One replica, which takes every row of a batch."""
 
     size = 1
 
@@ -58,33 +57,33 @@ class Alone:
         return _placed(model)
 
     def share(self, batch: Batch, tensor: Callable[[np.ndarray], Any]) -> Any:
-        """Return (inputs, targets) of a (part of a) batch for every replica."""
+        """Return (inputs, targets) of one part of a batch for every replica."""
         return tuple(map(tensor, batch.inputs)), tensor(batch.targets)
 
     def first_row(self, size: int) -> Any:
-        """Return the place of this replica's first row in a batch of this size."""
+        """Return the index of this replica's first row in a batch of this size."""
         return 0
 
     def run(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Call a function of all replicas; return (loss, finite, gradients)."""
+        """Call a function on every replica; return its (loss, finite, gradients)."""
         return function(*args)
 
     def sum(self, tensors: list[Any]) -> list[Any]:
-        """Return the sums over all replicas, inside of such a function."""
+        """Return the sums over all replicas, when called in such a function."""
         return tensors
 
     def lead(self, values: Sequence[float]) -> list[float]:
-        """Return what the first process gave."""
+        """Return the values of the first process, in every process."""
         return list(values)
 
 
 class Replicas(Alone):
-    """The replicas of the strategy in whose scope this is made."""
+    """The replicas of the strategy in whose scope the object is made."""
 
     def __init__(self) -> None:
         self.strategy = tf.distribute.get_strategy()
         self.size = self.strategy.num_replicas_in_sync
-        self._told = tf.function(self._tell, autograph=False)
+        self._lead = tf.function(self._of_first, autograph=False)
 
     def placed(self, model: _layers.Model) -> AbstractContextManager[Any]:
         return nullcontext()
@@ -109,8 +108,8 @@ class Replicas(Alone):
     def run(self, function: Callable[..., Any], *args: Any) -> Any:
         with mock.patch.object(_layers.BatchNorm, "statistics", _statistics):
             loss, finite, grads = self.strategy.run(function, args)
-        here = self.strategy.experimental_local_results
-        return here(loss)[0], here(finite)[0], grads
+        local = self.strategy.experimental_local_results
+        return local(loss)[0], local(finite)[0], grads
 
     def sum(self, tensors: list[Any]) -> list[Any]:
         return _context().all_reduce("SUM", tensors)
@@ -118,15 +117,15 @@ class Replicas(Alone):
     def lead(self, values: Sequence[float]) -> list[float]:
         if isinstance(self.strategy, tf.distribute.MirroredStrategy):
             return list(values)  # one process
-        return self._told(tf.constant(values, tf.float64)).numpy().tolist()
+        return self._lead(tf.constant(values, tf.float64)).numpy().tolist()
 
-    def _tell(self, values: Any) -> Any:
-        def tell(values: Any) -> Any:
+    def _of_first(self, values: Any) -> Any:
+        def replica(values: Any) -> Any:
             first = tf.equal(_context().replica_id_in_sync_group, 0)
             return self.sum([tf.where(first, values, 0)])[0]
 
-        found = self.strategy.run(tell, (values,))
-        return self.strategy.experimental_local_results(found)[0]
+        sums = self.strategy.run(replica, (values,))
+        return self.strategy.experimental_local_results(sums)[0]
 
 
 def _context() -> Any:
@@ -134,7 +133,7 @@ def _context() -> Any:
 
 
 def _statistics(norm: keras.Layer, x: Any) -> tuple[Any, Any, Any]:
-    """Return `BatchNorm.statistics` of all replicas' rows."""
+    """Compute `BatchNorm.statistics` over all replicas' rows."""
     own = ops.cast(ops.size(x), x.dtype) / x.shape[-1]
     total, n = _context().all_reduce("SUM", [_layers.average(x) * own, own])
     mean = total / n

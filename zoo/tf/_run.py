@@ -1,6 +1,7 @@
-"""Build, run, differentiate and trace Keras models; NumPy, channels last, outside.
+"""Build, run, differentiate and trace Keras models, from and to NumPy.
 
-TensorFlow enters only where the engine must: the gradient tape and device placement.
+On the NumPy side images are channels last. TensorFlow itself is used only for what
+Keras lacks: the gradient tape and device placement.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def construct(
     device: str | None,
     native_seed: int | None,
 ) -> Model:
-    """Return `cls(config)`, built; its weights are Keras's own."""
+    """Return `cls(config)`, built; its weights are always Keras's own initial ones."""
     if native_seed is not None:
         keras.utils.set_random_seed(native_seed % 2**32)
     with _on(device), dtype_scope(dtype):
@@ -89,15 +90,15 @@ def _outside(tensor: Any) -> np.ndarray:
 
 @contextmanager
 def exact(model: Model, dtype: str) -> Iterator[Model]:
-    """Yield the model as it stands, in this dtype, TF32 off; all is put back after.
+    """Yield the model itself, cast to this dtype, TF32 off; all is restored after.
 
-    Keras can copy a model only through its config, which would forget what a user
-    changed on a layer. So the very model is cast: each variable's value is exchanged,
-    each layer's dtype policy set.
+    Keras copies a model only through its config, without a user's changes to a layer.
+    So the model itself is cast: each variable's value and each layer's dtype policy are
+    replaced.
     """
     if keras.backend.backend() != "tensorflow":
         raise ZooError(
-            "the ladder walks Keras on its TensorFlow engine; this process has"
+            "the ladder checks Keras on its TensorFlow engine only; this process has"
             f" KERAS_BACKEND={keras.backend.backend()}."
         )
     import tensorflow as tf
@@ -132,7 +133,7 @@ def dropouts(model: Model) -> dict[str, float]:
 
 @contextmanager
 def _no_dropout(model: Model) -> Iterator[None]:
-    """Masks differ between frameworks: the ladder's training mode goes without."""
+    """Set all dropout rates to 0 inside the block, as native masks differ."""
     drops = [m for m in model._flatten_layers() if isinstance(m, layers.Dropout)]
     rates = [m.rate for m in drops]
     for m in drops:
@@ -145,7 +146,7 @@ def _no_dropout(model: Model) -> Iterator[None]:
 
 
 def forward(model: Model, inputs: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the outputs in inference mode."""
+    """Return the outputs in eval mode."""
     with _placed(model):
         return _outside(model(*(_native(x, model) for x in inputs), training=False))
 
@@ -179,10 +180,10 @@ def backward(
     targets: Mapping[str, np.ndarray],
     loss: str,
 ) -> Pass:
-    """Run forward in training mode and backward from `loss`; the model is kept."""
+    """Run forward in training mode, without dropout, and backward from `loss`."""
     import tensorflow as tf
 
-    kept = [(v, v.numpy()) for v in model.non_trainable_variables]
+    saved = [(v, v.numpy()) for v in model.non_trainable_variables]
     with _placed(model), _no_dropout(model):
         xs = [_native(x, model) for x in inputs]
         reals = [i for i, x in enumerate(xs) if x.dtype.is_floating]
@@ -199,13 +200,9 @@ def backward(
             (variables, [xs[i] for i in reals]),
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
-    by_id = {
-        id(v): _outside(tf.convert_to_tensor(g))  # embeddings give IndexedSlices
-        for v, g in zip(model.trainable_variables, grads)
-    }
-    gradients = collect(model, lambda v: by_id[id(v)], trainable=True)
+    gradients = _canonical(model, grads)
     buffers = {k: v.copy() for k, v in read(model).items() if k not in gradients}
-    _restore(kept)
+    _restore(saved)
     return Pass(
         _outside(outputs),
         {k: float(v) for k, v in losses.items()},
@@ -215,18 +212,29 @@ def backward(
     )
 
 
+def _canonical(model: Model, grads: Sequence[Any]) -> dict[str, np.ndarray]:
+    """Return gradients of `trainable_variables` under canonical names, in NumPy."""
+    import tensorflow as tf
+
+    arrays = {
+        id(v): _outside(tf.convert_to_tensor(g))  # an embedding's is IndexedSlices
+        for v, g in zip(model.trainable_variables, grads)
+    }
+    return collect(model, lambda v: arrays[id(v)], trainable=True)
+
+
 def _restore(values: list[tuple[keras.Variable, np.ndarray]]) -> None:
     for variable, value in values:
         variable.assign(value)
 
 
 def facts(module: keras.Layer) -> dict[str, float]:
-    """Return a layer's numbers under the catalogue's names, PyTorch's conventions."""
+    """Return a layer's constants as PyTorch names and means them."""
     names = {"epsilon": "eps", "momentum": "momentum", "groups": "groups"}
-    found = {names[k]: float(v) for k, v in vars(module).items() if k in names}
-    if "momentum" in found:  # of the old value here, of the new in PyTorch
-        found["momentum"] = round(1 - found["momentum"], 12)
-    return found
+    constants = {names[k]: float(v) for k, v in vars(module).items() if k in names}
+    if "momentum" in constants:  # of the old value; PyTorch's is of the new one
+        constants["momentum"] = round(1 - constants["momentum"], 12)
+    return constants
 
 
 def trace(
@@ -238,12 +246,12 @@ def trace(
     """Return every submodule's call in order of completion (see `Recorder`)."""
     names = {id(m): name for name, m in submodules(model).items()}
     recorder = Recorder(names, _outside, _inside, forced)
-    kept = [(v, v.numpy()) for v in model.non_trainable_variables]
+    saved = [(v, v.numpy()) for v in model.non_trainable_variables]
     wrapped = recorder.around(layers.Layer.__call__)
     patch = mock.patch.object(layers.Layer, "__call__", wrapped)
     with _placed(model), _no_dropout(model), patch:
         model(*(_native(x, model) for x in inputs), training=training)
-    _restore(kept)
+    _restore(saved)
     return recorder.calls
 
 

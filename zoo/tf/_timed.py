@@ -1,7 +1,7 @@
-"""What a study times in Keras: one forward pass, one matrix product, a profile.
+"""What a study measures in Keras: a forward pass, a matrix product, a profile.
 
-Keras on another engine is timed through Keras alone: this room knows no other
-framework than TensorFlow.
+Keras on another engine is timed through Keras alone, as this backend imports no
+framework but TensorFlow.
 """
 
 from __future__ import annotations
@@ -23,18 +23,14 @@ from ._engine import Whole
 from ._layers import Model, dtype_scope
 from ._run import _native, _on, _outside, _placed
 
-_ROUNDS = 3  # calls that a profile sums up
+_ROUNDS = 3  # calls that a profile adds up
 
 
 def settle(threads: int) -> dict[str, Any]:
-    """Set what must be the same in all rooms; return what is set, for people to read.
+    """Set threads and precision; return the settings.
 
-    Args:
-        threads: of one operator; operators themselves run one after the other. Keras
-            on another engine takes as many as this process has cores: the caller pins
-            it to so many.
-
-    Raises ConfigError where TensorFlow has run already: its threads are then fixed.
+    `threads` is for one operator. Operators run one after the other. Keras on another
+    engine sets nothing: it uses as many threads as this process may use cores.
     """
     engine = keras.backend.backend()
     flags = {
@@ -51,8 +47,8 @@ def settle(threads: int) -> dict[str, Any]:
         tf.config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError:
         raise ConfigError(
-            "TensorFlow has run operators, so its threads cannot be set any more:"
-            " settle must come first in a process."
+            "TensorFlow has already run operators, so its threads can no longer be"
+            " set: settle must come first in a process."
         ) from None
     tf.config.experimental.enable_tensor_float_32_execution(False)
     tf32 = tf.config.experimental.tensor_float_32_execution_enabled()
@@ -73,7 +69,7 @@ def settle(threads: int) -> dict[str, Any]:
 
 
 def _inherited() -> dict[str, Any]:
-    """Return what an engine was told by the environment: Keras itself has no switch."""
+    """Return an engine's settings from the environment, as Keras has no switches."""
     highest = os.environ.get("JAX_DEFAULT_MATMUL_PRECISION", "default")
     off = highest == "highest" or os.environ.get("NVIDIA_TF32_OVERRIDE") == "0"
     device = str(ops.zeros(()).device).lower()
@@ -90,22 +86,17 @@ def _inherited() -> dict[str, Any]:
 
 
 def arrange(model: Model, channels_last: bool) -> Model:
-    """Return the model: Keras is channels last anyway."""
+    """Return the model: Keras is always channels last."""
     return model
 
 
 def inference(
     model: Model, inputs: Sequence[np.ndarray], compile: bool
 ) -> Callable[[], Any]:
-    """Return a call that runs one forward pass, and returns when the work is done.
+    """Return a call that runs one forward pass and waits until it is done.
 
-    On TensorFlow a tf.function; on another engine Keras's own `predict_on_batch`,
-    which compiles on JAX, runs eagerly on torch, and gives NumPy.
-
-    Args:
-        model: left as it is.
-        inputs: NumPy, channels last; converted here, once.
-        compile: let XLA compile the function.
+    On TensorFlow it is a tf.function. On another engine it is Keras's own
+    `predict_on_batch`, which compiles on JAX, runs eagerly on torch, and returns NumPy.
     """
     with _placed(model):
         xs = tuple(_native(x, model) for x in inputs)
@@ -115,22 +106,22 @@ def inference(
 
     @tf.function(jit_compile=compile or None, autograph=False)
     def forward(*xs: Any) -> Any:
-        # Keras's functional ops look at floatx for what they promote to
+        # Keras's functional ops promote to floatx.
         with _placed(model), dtype_scope(model.dtype_policy):
             return model(*xs, training=False)
 
-    # without tf.function's own look at its arguments, as a SavedModel is served
+    # A concrete function, as in a SavedModel: it skips the checks of its arguments.
     served = cache(lambda: forward.get_concrete_function(*xs))
     return lambda: _done(served()(*xs))
 
 
 def _done(tensor: Any) -> Any:
-    np.asarray(tensor)  # waits; on a CPU no copy
+    np.asarray(tensor)  # waits, without a copy on a CPU
     return tensor
 
 
 def outside(output: Any) -> np.ndarray:
-    """Return what such a call gave as NumPy, channels last."""
+    """Return what such a call returned as NumPy, channels last."""
     return _outside(output)
 
 
@@ -143,15 +134,14 @@ def matmul(size: int, device: str | None = None) -> Callable[[], Any]:
 
 
 def profile(call: Callable[[], Any], folder: Path) -> list[tuple[str, float, int]]:
-    """Run a call under TensorFlow's profiler; leave what TensorBoard reads in `folder`.
+    """Run a call under TensorFlow's profiler; write TensorBoard's trace into `folder`.
 
-    Returns (operator, seconds in all, calls), the largest first. XLA melts operators
-    together and names what comes out. Raises ConfigError for another engine.
+    XLA fuses operators and names the fusion. Raises ConfigError on another engine.
     """
     if (engine := keras.backend.backend()) != "tensorflow":
         raise ConfigError(
             f"Keras on {engine} has no profiler here: profile it on TensorFlow, or"
-            " look at the room of that framework."
+            " profile that framework's own backend."
         )
     import tensorflow as tf
 
@@ -169,7 +159,7 @@ def profile(call: Callable[[], Any], folder: Path) -> list[tuple[str, float, int
     return sorted(rows, key=lambda row: -row[1])
 
 
-_FLOW = ("while", "call", "cond", "conditional")  # what they run is listed by itself
+_FLOW = ("while", "call", "cond", "conditional")  # the operators inside are listed
 
 
 def _operators(path: Path) -> Iterator[tuple[str, float]]:
@@ -182,10 +172,10 @@ def _operators(path: Path) -> Iterator[tuple[str, float]]:
         kinds = {i: m.name for i, m in plane.stat_metadata.items()}
         for line in plane.lines:
             for event in line.events:
-                about = plane.event_metadata[event.metadata_id]
-                # TensorFlow's executor shows a node's type; XLA gives a fact
-                name = about.display_name
+                metadata = plane.event_metadata[event.metadata_id]
+                # TensorFlow's executor shows a node's type, XLA adds a statistic.
+                name = metadata.display_name
                 if any(kinds[s.metadata_id] == "hlo_op" for s in event.stats):
-                    name = re.sub(r"([._](\d+|clone))+$", "", about.name)
+                    name = re.sub(r"([._](\d+|clone))+$", "", metadata.name)
                 if name and name not in _FLOW and not name.startswith("__inference_"):
                     yield name, event.duration_ps / 1e12

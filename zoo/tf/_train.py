@@ -28,13 +28,8 @@ _HALF = {"bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 class Trainer:
     """Trains a model in place, one update at a time.
 
-    Args:
-        model: left with the `trainable` flags and dtype policies that it came with,
-            once `close` is called.
-        recipe: what to do; its schedule, length and data are the caller's.
-        loss: "cross_entropy", "bce" or "mse".
-        compile: let XLA compile the step.
-        parallel: share each batch among the replicas of the strategy in scope.
+    `close` restores the dtype policies that the model came with. Raises ConfigError for
+    `parallel` with `compile`.
     """
 
     def __init__(
@@ -81,18 +76,7 @@ class Trainer:
         keys: Sequence[int],
         scale: float = 1.0,
     ) -> tuple[float, bool]:
-        """Update the weights by the gradient of the mean loss over all batches.
-
-        Args:
-            batches: the parts of one batch, run one after the other.
-            lr: the learning rate.
-            keys: of the dropout masks, one for each part.
-            scale: of the loss, against underflow in fp16.
-
-        Returns:
-            The loss before the update, and whether there was one: not where the loss
-            (or with fp16 a gradient) is not finite.
-        """
+        """Update the weights by the gradient of the mean loss over all batches."""
         with self._workers.placed(self.model):
             loss, finite = self._step(
                 [self._workers.share(b, self._tensor) for b in batches],
@@ -112,7 +96,7 @@ class Trainer:
     def _native_step(
         self, batches: Any, sizes: tuple[int, ...], lr: Any, keys: Any, scale: Any
     ) -> Any:
-        # Keras's functional ops look at floatx for what they promote to
+        # Keras's functional ops promote to floatx.
         with dtype_scope(self.model.dtype_policy):
             loss, finite, grads = self._workers.run(
                 lambda b, k, s: self._backward(b, sizes, k, s), batches, keys, scale
@@ -123,14 +107,14 @@ class Trainer:
     def _backward(
         self, batches: Any, sizes: tuple[int, ...], keys: Any, scale: Any
     ) -> tuple[Any, Any, list[Any]]:
-        """Return the loss, whether it (with fp16 all) is finite, and the gradients."""
+        """Return loss, whether it (in fp16 also each gradient) is finite, gradients."""
         loss, grads = self._gradients(batches, sizes, keys, scale)
         loss, *grads = self._workers.sum([loss, *grads])
         finite = tf.math.is_finite(loss)
         if self.recipe.precision == "fp16":
             grads = [g / scale for g in grads]
-            whole = [tf.reduce_all(tf.math.is_finite(g)) for g in grads]
-            finite = tf.reduce_all([finite, *whole])
+            each = [tf.reduce_all(tf.math.is_finite(g)) for g in grads]
+            finite = tf.reduce_all([finite, *each])
         return loss, finite, self._clipped(grads)
 
     def _gradients(
@@ -140,22 +124,20 @@ class Trainer:
         weights = [v.value for v in self.variables]
         total, sums = tf.zeros((), self.dtype), None
         for i, (xs, targets) in enumerate(batches):
-            share, row = (
-                targets.shape[0] / sum(sizes),
-                self._workers.first_row(sizes[i]),
-            )
+            share = targets.shape[0] / sum(sizes)
+            row = self._workers.first_row(sizes[i])
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(weights)
                 with kind(self.model, keys[i], row):
                     outputs = self.model(*xs, training=True)
-                logits = tuple(outputs.shape)
-                check_targets(self._kind, logits, tuple(targets.shape))
+                shape = tuple(outputs.shape)
+                check_targets(self._kind, shape, tuple(targets.shape))
                 loss = self._loss(tf.cast(outputs, self.dtype), targets) * share
                 scaled = loss * scale
             grads = tape.gradient(
                 scaled, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
             )
-            grads = [tf.convert_to_tensor(g) for g in grads]  # embeddings' are sparse
+            grads = [tf.convert_to_tensor(g) for g in grads]  # an embedding's is sparse
             sums = grads if sums is None else [a + g for a, g in zip(sums, grads)]
             total += loss
         return total, sums or []
@@ -165,14 +147,14 @@ class Trainer:
             most = tf.constant(most, self.dtype)
             grads = [tf.clip_by_value(g, -most, most) for g in grads]
         if (longest := self.recipe.clip_norm) is not None:
-            # not tf.clip_by_global_norm, which multiplies by the norm's inverse
+            # Not tf.clip_by_global_norm, which multiplies by the norm's inverse.
             norm = tf.linalg.global_norm(grads)
             factor = tf.minimum(tf.constant(longest, self.dtype) / norm, 1)
             grads = [g * factor for g in grads]
         return grads
 
     def _update(self, grads: list[Any], lr: Any) -> None:
-        # Like Keras's `apply`, which does not work between replicas' contexts.
+        # As Keras's `apply`, which does not work outside the replicas' contexts.
         each = partial(tf.distribute.get_strategy().extended.update, group=False)
         first = ops.equal(self.optimizer.iterations, 0)
         for v, grad in zip(self.variables, grads):
@@ -185,15 +167,15 @@ class Trainer:
                 each(mean, lambda m, w: m.assign_add(mix * (w - m)), (v.value,))
 
     def sync(self) -> None:
-        """Bring the model up to date: here it always is."""
+        """Do nothing: the model is always up to date."""
 
     def slots(self) -> dict[str, np.ndarray]:
         """Return the optimizer's state: `exp_avg/conv1.weight`, scalars by name."""
         updates = float(self.optimizer.iterations.numpy())
-        found = {"step": np.array(updates)}
+        result = {"step": np.array(updates)}
         slots = {k: list(v) for k, v in self.optimizer.slots.items()}
         for product in slots.pop("mu_product", [])[:1]:
-            found["mu_product"] = product.numpy().astype(np.float64)
+            result["mu_product"] = product.numpy().astype(np.float64)
         if self.average and updates:
             slots["ema"] = self.average
         for slot, values in slots.items():
@@ -203,16 +185,13 @@ class Trainer:
                 lambda v, a=arrays: a.get(id(v), np.zeros(v.shape, np.float32)),
                 trainable=True,
             )
-            found |= {
+            result |= {
                 f"{slot}/{k}": a for k, a in state.items() if not self.recipe.frozen(k)
             }
-        return {k: np.array(a) for k, a in found.items()}
+        return {k: np.array(a) for k, a in result.items()}
 
     def restore(self, slots: Mapping[str, np.ndarray]) -> None:
-        """Go on from the model's weights and what `slots` of any room returned.
-
-        Nothing in `slots` is the beginning of a run.
-        """
+        """Continue from the model's weights and from the `slots` of any backend."""
         self.optimizer.iterations.assign(int(slots.get("step", 0)))
         for product in self.optimizer.slots.get("mu_product", []):
             product.assign(slots.get("mu_product", 1.0))
@@ -233,26 +212,26 @@ class Trainer:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Let the model be as evaluation wants it: averaged weights, full precision."""
+        """Give the model averaged weights and full precision while the block runs."""
         self._half(False)
-        kept = [v.numpy() for v in self.variables] if self.average else []
+        saved = [v.numpy() for v in self.variables] if self.average else []
         for v, mean in zip(self.variables, self.average):
             v.assign(mean)
         try:
             yield
         finally:
-            for v, value in zip(self.variables, kept):
+            for v, value in zip(self.variables, saved):
                 v.assign(value)
             self._half(True)
 
     def close(self) -> None:
-        """Give the model its own policies and `trainable` flags back."""
+        """Restore the model's own dtype policies and batch norms."""
         self._half(False)
         for m in self._still:
             m.still = False
 
     def _half(self, on: bool) -> None:
-        """Let the model compute in the recipe's 16 bits, or as it came."""
+        """Make the model compute in the recipe's 16 bits, or restore its own dtypes."""
         half = _HALF.get(self.recipe.precision)
         for m, policy in self._policies if half else ():
             m.dtype_policy = keras.DTypePolicy(half) if on else policy
@@ -261,7 +240,7 @@ class Trainer:
 def _unfrozen(
     model: Model, recipe: Recipe
 ) -> tuple[list[keras.Variable], list[tuple[str, ...]]]:
-    """Return the variables to train, and the canonical names each holds."""
+    """Return the variables to train, and the canonical names that each holds."""
     variables, held_names = [], []
     for variable, names in held(model):
         kinds = {(recipe.frozen(n), recipe.lr_factor(n)) for n in names}

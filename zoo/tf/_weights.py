@@ -24,7 +24,7 @@ _RECURRENT = move(
 
 
 def _swap_rz(w: np.ndarray) -> np.ndarray:
-    """Exchange Keras's gate order z, r, n and PyTorch's r, z, n on the last axis."""
+    """Swap Keras's gate order z, r, n and PyTorch's r, z, n on the last axis."""
     z, r, n = np.split(w, 3, -1)
     return np.concatenate((r, z, n), -1)
 
@@ -81,7 +81,7 @@ def _walk(layer: Any, path: str) -> Iterator[tuple[str, keras.Layer]]:
         if next(_weights_of(layer), None) is not None:
             raise StateError(f"no table entry for {type(layer).__name__} at {path!r}.")
         return
-    # On Keras's torch engine sublayers live in _modules, as any nn.Module's do.
+    # On Keras's torch engine sublayers are in _modules, as in any nn.Module.
     for name, value in {**vars(layer), **getattr(layer, "_modules", {})}.items():
         if name.startswith("_"):
             continue
@@ -101,7 +101,7 @@ def _items(name: str, value: Any) -> Iterator[tuple[str, keras.Layer]]:
 
 
 def _weights_of(layer: keras.Layer) -> Iterator[keras.Variable]:
-    """Yield a leaf's variables; random seeds are no weights."""
+    """Yield a layer's weights and buffers; random states are no weights."""
     return (v for v in layer.variables if v.name != "seed_generator_state")
 
 
@@ -145,7 +145,7 @@ def shapes(model: keras.Layer) -> dict[str, tuple[int, ...]]:
 def natives(
     model: keras.Layer, state: Arrays
 ) -> Iterator[tuple[keras.Variable, np.ndarray]]:
-    """Yield each variable with its array, in native layout; none that `state` lacks."""
+    """Yield each variable that `state` has, with its array in native layout."""
     return layouts.natives(_leaves(model), state)
 
 

@@ -36,8 +36,8 @@ def attend(
 ) -> Any:
     """Scaled dot-product attention of packed queries, keys and values.
 
-    Maps (N, T, 3C) to (N, T, C). `keep` (N, T) is True where a token may be seen,
-    at least once per row; with `causal` there is none.
+    Maps (N, T, 3C) to (N, T, C). `keep` (N, T) is True where a token may be attended
+    to, at least once per row. With `causal` it must be None.
     """
     length, size = ops.shape(qkv)[1], qkv.shape[2] // (3 * heads)
     # § split heads
@@ -46,27 +46,28 @@ def attend(
     k = ops.transpose(k, (0, 2, 3, 1))  # (N, H, C/H, T)
     v = ops.transpose(v, (0, 2, 1, 3))  # (N, H, T, C/H)
     # § attend
-    # ops.dot_product_attention rounds its scale to float32
+    # ops.dot_product_attention rounds its scale to float32.
     scores = ops.matmul(q * size**-0.5, k)  # (N, H, T, T)
     if keep is not None:
-        scores = ops.where(keep[:, None, None], scores, -math.inf)
+        seen = keep[:, None, None]  # (N, 1, 1, T)
+        scores = ops.where(seen, scores, -math.inf)
     if causal:
         steps = ops.arange(length)
-        seen = steps[:, None] >= steps
+        seen = steps[:, None] >= steps  # (T, T)
         scores = ops.where(seen, scores, -math.inf)
     weights = dropout(ops.softmax(scores, axis=-1))
     x = ops.matmul(weights, v)  # (N, H, T, C/H)
     # § merge heads
-    x = ops.transpose(x, (0, 2, 1, 3))
-    return ops.reshape(x, (-1, length, heads * size))
+    x = ops.transpose(x, (0, 2, 1, 3))  # (N, T, H, C/H)
+    return ops.reshape(x, (-1, length, heads * size))  # (N, T, C)
 
 
-# Below the model the mask is called `keep`: under the name `mask`, Keras would hand
-# on and attach masks of its own.
+# Inside the model the mask is called `keep`: an argument named `mask` would get masks
+# that Keras itself attaches to tensors.
 
 
 class SelfAttention(layers.Layer):
-    """Multi-head self-attention; parameters as nn.MultiheadAttention's."""
+    """Multi-head self-attention, with the parameters of nn.MultiheadAttention."""
 
     def __init__(
         self, width: int, heads: int, dropout: float, causal: bool = False
@@ -88,7 +89,7 @@ class SelfAttention(layers.Layer):
     def call(self, x: Any, keep: Any = None) -> Any:
         # § project
         weight = ops.transpose(self.in_proj_weight)
-        qkv = ops.matmul(x, weight) + self.in_proj_bias
+        qkv = ops.matmul(x, weight) + self.in_proj_bias  # (N, T, 3C)
         x = attend(qkv, self.heads, self.dropout, keep, self.causal)
         # § project back
         return self.out_proj(x)
@@ -108,7 +109,7 @@ class SelfAttentionNet(Model):
 
 
 class EncoderLayer(layers.Layer):
-    """Attention, then a two-layer network; names of nn.TransformerEncoderLayer."""
+    """Attention, then two linear layers; named as in nn.TransformerEncoderLayer."""
 
     def __init__(self, config: TransformerEncoderConfig) -> None:
         super().__init__()
@@ -152,14 +153,14 @@ class TransformerEncoder(Model):
             self.sinusoids = sinusoid_table(config.context, width)
         self.dropout = layers.Dropout(config.dropout)
         self.blocks = [EncoderLayer(config) for _ in range(config.layers)]
-        # After the last sum; layers that norm their sums need none.
+        # After the last sum. Layers that normalise their sums need none.
         last = config.norm if config.norm_first else "none"
         self.norm = vector_norm(last, width)
         self.fc = layers.Dense(config.num_classes)
         self.supports_masking = True
 
     def compute_mask(self, tokens: Any, mask: Any = None) -> None:
-        """Let no mask travel on: the logits have no time axis."""
+        """Return no mask: the logits have no time axis."""
 
     def call(self, tokens: Any, mask: Any = None) -> Any:
         config, length = self.config, ops.shape(tokens)[1]
@@ -181,10 +182,10 @@ class TransformerEncoder(Model):
         if config.pooling == "first":
             x = x[:, 0]  # (N, C)
         elif mask is None:
-            x = ops.mean(x, 1)
+            x = ops.mean(x, 1)  # (N, C)
         else:
-            real = ops.cast(mask[:, :, None], x.dtype)
-            x = ops.sum(x * real, 1) / ops.sum(real, 1)
+            real = ops.cast(mask[:, :, None], x.dtype)  # (N, T, 1)
+            x = ops.sum(x * real, 1) / ops.sum(real, 1)  # (N, C)
         # § head
         return self.fc(x)
 
@@ -205,7 +206,7 @@ class Conv1D(layers.Layer):
 
 
 class CausalAttention(layers.Layer):
-    """Self-attention in which a position sees itself and what came before."""
+    """Self-attention to the position itself and those before it."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()

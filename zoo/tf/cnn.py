@@ -121,7 +121,8 @@ class BasicConv2d(layers.Layer):
 class Inception(layers.Layer):
     """Four branches beside each other, their channels concatenated.
 
-    The "5x5" branch has a 3x3: an old slip of torchvision's, kept by its weights.
+    The "5x5" branch has a 3x3 kernel: an old mistake in torchvision, whose weights have
+    it.
     """
 
     def __init__(

@@ -30,7 +30,7 @@ def norm(channels: int, config: ResNetConfig) -> layers.Layer:
 
 
 class Residual(layers.Layer):
-    """Base of the blocks: the activation, and the way round the convolutions."""
+    """Base of the blocks: the activation and the shortcut."""
 
     def __init__(self, config: ResNetConfig) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Residual(layers.Layer):
         self.act = activation(config.activation)
 
     def bypass(self, c_in: int, c_out: int, stride: int) -> None:
-        """Make what the shortcut needs; `changes` says if it is no identity."""
+        """Make the shortcut; `changes` is False where it is the identity."""
         config = self.config
         self.stride, self.extra = stride, c_out - c_in
         self.changes = stride > 1 or c_in != c_out

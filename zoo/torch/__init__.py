@@ -1,4 +1,4 @@
-"""The PyTorch room: each architecture in plain PyTorch. The package is the backend."""
+"""The PyTorch backend: each architecture in plain PyTorch. See `zoo.backend`."""
 
 from ._data import loader
 from ._explain import sensitivities

@@ -1,4 +1,4 @@
-"""Batches as PyTorch's own loops take them: a DataLoader of NCHW tensors."""
+"""Batches for plain PyTorch loops: a DataLoader of NCHW tensors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Examples = tuple[Tensor | tuple[Tensor, ...], Tensor]
 
 
 class _Epoch(Dataset):
-    """The batches of one epoch by number: what a worker process can read, too."""
+    """The batches of one epoch by number, so that worker processes can read them."""
 
     def __init__(self, batches: BatchSource, epoch: int) -> None:
         self.batches = batches
@@ -32,7 +32,7 @@ class _Epoch(Dataset):
 
 
 def _tensor(array: np.ndarray) -> Tensor:
-    """Return images as (N, C, H, W), ids as int64, the rest as it is."""
+    """Return images as (N, C, H, W), ids as int64, anything else as it is."""
     if array.ndim == 4:
         array = array.transpose(0, 3, 1, 2)
     tensor = torch.from_numpy(np.ascontiguousarray(array))
@@ -40,15 +40,10 @@ def _tensor(array: np.ndarray) -> Tensor:
 
 
 def loader(batches: BatchSource, epoch: int = 0, **options: Any) -> DataLoader:
-    """Return the batches of an epoch as a DataLoader, in `fit`'s order.
+    """Return the batches of an epoch as a DataLoader, in the order of `fit`.
 
-    Args:
-        batches: such as `zoo.data.batches.Batches`.
-        epoch: which one, from 0; each has an order of its own.
-        **options: of the DataLoader: num_workers, pin_memory …
-
-    Yields:
-        (inputs, targets): images float (N, C, H, W), masks likewise, ids int64; a tuple
-        of inputs where the model takes several.
+    It yields (inputs, targets): images and masks as float (N, C, H, W), ids as int64,
+    and a tuple of inputs for a model that takes several. The options are the
+    DataLoader's: num_workers, pin_memory …
     """
     return DataLoader(_Epoch(batches, epoch), batch_size=None, **options)

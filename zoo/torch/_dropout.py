@@ -1,4 +1,4 @@
-"""Dropout that is a function of a key: the zoo's masks, or PyTorch's own draws."""
+"""Dropout masks as functions of a key: the zoo's masks, or PyTorch's own draws."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ._weights import submodules
 def counted(
     model: nn.Module, key: int | Tensor, first_row: int | Tensor = 0
 ) -> Iterator[None]:
-    """Let the model's active dropouts use the masks of `zoo.spec.masks` meanwhile.
+    """Inside the block, make the model's dropouts use the masks of `zoo.spec.masks`.
 
     Args:
         model: in training mode; a dropout in eval mode still does nothing.
         key: of the step, see `zoo.spec.masks.step_key`.
-        first_row: place of the inputs' first row in the whole batch.
+        first_row: index of the inputs' first row in the full batch.
     """
     changed: list[tuple[nn.Module, type[Any], object]] = []
     try:
@@ -41,7 +41,7 @@ def counted(
         for m, kind, before in reversed(changed):
             _become(m, kind)
             vars(m).pop("drop", None)
-            if before is not None:  # this stood inside another `counted`
+            if before is not None:  # nested in another `counted`
                 vars(m)["drop"] = before
 
 
@@ -50,7 +50,7 @@ def _become(module: nn.Module, kind: type[Any]) -> None:
 
 
 class _Counted(nn.Dropout):
-    """A dropout as a type of its own: see `attend`."""
+    """A dropout of a type of its own, by which `attend` knows it."""
 
     drop: _Drop
 
@@ -59,11 +59,11 @@ class _Counted(nn.Dropout):
 
 
 class _Drop:
-    """Takes the place of F.dropout for one layer; counts its calls."""
+    """Replaces F.dropout for one layer, and counts its calls."""
 
     def __init__(self, name: str, key: Any, first_row: Any) -> None:
         self.salt, self.calls, self.numbers = salt(name), 0, (key, first_row)
-        # A compiled model takes other tensors without being compiled again.
+        # Tensors, because a compiled model would recompile for each new integer.
         self.tensors = tuple(map(torch.as_tensor, self.numbers))
 
     def __call__(self, x: Tensor, p: float, training: bool) -> Tensor:
@@ -77,9 +77,9 @@ class _Drop:
 
 
 def _keep(x: Tensor, key: Any, first_row: Any, rate: float) -> Tensor:
-    """Return `masks.keep` for x: (N, C, H, W) is an image, all else counts in order.
+    """Return `masks.keep` for x; an image (N, C, H, W) is counted channels last.
 
-    In int32, whose products wrap as they should, in place: half the memory of int64.
+    int32 in place takes half the memory of int64, and its products wrap as needed.
     """
     size = x.shape[1:].numel()
     rows = torch.arange(len(x), device=x.device) + first_row
@@ -91,15 +91,15 @@ def _keep(x: Tensor, key: Any, first_row: Any, rate: float) -> Tensor:
         if i == 1:
             bits ^= _signed(scramble(key))
         shifted = bits >> shift
-        shifted &= (1 << (32 - shift)) - 1  # the sign must not follow
+        shifted &= (1 << (32 - shift)) - 1  # a shift without the sign
         bits ^= shifted
         bits *= _signed(multiplier)
-    bits ^= -(2**31)  # so that signed numbers are in the order of unsigned ones
+    bits ^= -(2**31)  # puts signed numbers into the order of unsigned ones
     return (bits >= threshold(rate) - 2**31).view(x.shape)
 
 
 def _signed(word: Any) -> Any:
-    """Return the number that has the same 32 bits as int32."""
+    """Return the int32 that has the same 32 bits."""
     return (word ^ 2**31) - 2**31
 
 
@@ -107,10 +107,10 @@ def _signed(word: Any) -> Any:
 def seeded(
     model: nn.Module, key: int | Tensor, first_row: int | Tensor = 0
 ) -> Iterator[None]:
-    """Let PyTorch's own dropouts draw as `key` says; arguments as for `counted`.
+    """Inside the block, make PyTorch's own dropouts draw masks that depend on `key`.
 
-    The generator of the model's device is put back after: others' draws go on as if
-    nothing had been.
+    Arguments as for `counted`. The generator's state is restored after, so other draws
+    are not changed.
     """
     device = next(model.parameters(), torch.empty(0)).device
     generator = torch.default_generator

@@ -1,7 +1,7 @@
-"""What the frameworks disagree on, settled for PyTorch.
+"""Layers on which the frameworks differ, as PyTorch has them.
 
-PyTorch is the room whose names, layouts and formulas the others follow, so most of
-this file only names built-ins, with every constant in sight.
+The other backends follow PyTorch's names, layouts and formulas, so most of this file
+only names built-ins, with every constant written out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-BN_EPS, BN_MOMENTUM = 1e-5, 0.1  # PyTorch's momentum weighs the new value
+BN_EPS, BN_MOMENTUM = 1e-5, 0.1  # PyTorch's momentum multiplies the new value
 LN_EPS = 1e-5
 
 
@@ -80,9 +80,9 @@ def vector_norm(kind: str, features: int, groups: int = 8) -> nn.Module:
 class _Recurrent:
     """Mixin over nn.RNNBase: variable lengths without packing, last states.
 
-    `pack_padded_sequence` can be neither exported nor compiled. Running each layer
-    and direction through the same fused kernel, the reverse direction on a sequence
-    turned round inside its length, gives the same numbers and is as fast.
+    `pack_padded_sequence` can be neither exported nor compiled. So each layer and
+    direction runs through the same fused kernel, the reverse direction on a sequence
+    that is reversed inside its length: the same numbers, and as fast.
     """
 
     one_bias = True
@@ -108,8 +108,8 @@ class _Recurrent:
             self._hold_hidden_bias()
 
     def _hold_hidden_bias(self: Any) -> None:
-        # bias_hh only ever adds to bias_ih; its twins do not exist in Keras and
-        # Flax, and training both would double the bias's learning rate.
+        # bias_hh is only ever added to bias_ih. Keras and Flax have no such bias, and
+        # training both would double the bias's learning rate.
         for name in [n for n in self._parameters if n.startswith("bias_hh")]:
             zeros = torch.zeros_like(self._parameters.pop(name))
             self.register_buffer(name, zeros, persistent=False)
@@ -120,29 +120,29 @@ class _Recurrent:
 
         The last states (N, D*H) are those after each direction's last real step.
         """
-        if lengths is None and self.drop is F.dropout:  # the fused kernel has no other
-            out, state = super().forward(x)  # type: ignore[misc]
-            h = state[0] if isinstance(state, tuple) else state
+        if lengths is None and self.drop is F.dropout:  # all that the kernel can do
+            out, state = super().forward(x)  # type: ignore[misc]  # (N, T, D*H)
+            h = state[0] if isinstance(state, tuple) else state  # (layers*D, N, H)
             last = torch.cat((h[-2], h[-1]), 1) if self.bidirectional else h[-1]
-            return out, last
+            return out, last  # (N, T, D*H), (N, D*H)
         if lengths is None:
             lengths = torch.full(x.shape[:1], x.shape[1], device=x.device)
-        step = torch.arange(x.shape[1], device=x.device)
-        length = lengths.to(step.dtype)[:, None]
-        keep = step < length
-        turned = torch.where(keep, length - 1 - step, step)  # its own inverse
+        step = torch.arange(x.shape[1], device=x.device)  # (T,)
+        length = lengths.to(step.dtype)[:, None]  # (N, 1)
+        keep = step < length  # (N, T)
+        turned = torch.where(keep, length - 1 - step, step)  # (N, T), its own inverse
         for layer in range(self.num_layers):
             if layer:
                 x = self.drop(x, self.dropout, self.training)
-            outs = [self._run(x, f"l{layer}")]
+            outs = [self._run(x, f"l{layer}")]  # (N, T, H) of each direction
             if self.bidirectional:
                 y = self._run(_pick(x, turned), f"l{layer}_reverse")
                 outs.append(_pick(y, turned))
-            x = torch.cat(outs, 2) * keep[..., None]
+            x = torch.cat(outs, 2) * keep[..., None]  # (N, T, D*H)
         size = self.hidden_size
-        last = _pick(x[..., :size], length - 1)[:, 0]
+        last = _pick(x[..., :size], length - 1)[:, 0]  # (N, H)
         if self.bidirectional:
-            last = torch.cat((last, x[:, 0, size:]), 1)
+            last = torch.cat((last, x[:, 0, size:]), 1)  # (N, 2*H)
         return x, last
 
     def _run(self: Any, x: Tensor, name: str) -> Tensor:
@@ -153,7 +153,7 @@ class _Recurrent:
 
 
 def _pick(x: Tensor, index: Tensor) -> Tensor:
-    """Gather time steps (N, T') of x (N, T, C)."""
+    """Gather time steps (N, T') of x (N, T, C): (N, T', C)."""
     return x.gather(1, index[..., None].expand(-1, -1, x.shape[2]))
 
 

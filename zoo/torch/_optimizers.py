@@ -1,7 +1,6 @@
-"""The optimizers of a recipe: PyTorch's own, with every constant in sight.
+"""The optimizers of a recipe: PyTorch's own, with every constant written out.
 
-Its formulas are the ones that the other rooms follow. Lion, which PyTorch lacks,
-stands here.
+The other backends follow PyTorch's formulas. Lion is ours, as PyTorch has none.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ def _nadam(groups: list[Any], c: dict[str, float]) -> NAdam:
     for p in (p for group in optimizer.param_groups for p in group["params"]):
         optimizer.state[p] = {
             "step": torch.zeros((), dtype=torch.float32),
-            # PyTorch's own start is float32, also for float64 weights
+            # PyTorch would start with float32, also for float64 weights.
             "mu_product": torch.ones((), dtype=p.dtype),
             "exp_avg": torch.zeros_like(p),
             "exp_avg_sq": torch.zeros_like(p),

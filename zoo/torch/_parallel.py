@@ -1,6 +1,6 @@
-"""One model on several processes: DistributedDataParallel, and batch norm over all.
+"""One model on several processes: DistributedDataParallel, batch norm over all rows.
 
-Each process takes its rows of every batch. torchrun starts them.
+torchrun starts the processes. Each takes its own rows of every batch.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 def join(model: nn.Module) -> bool:
     """Join the processes that torchrun started; return whether this is the first.
 
-    A process group that exists is used as it is; else one is made, with gloo for a
-    model on the CPU and NCCL for one on a GPU.
+    An existing process group is used as it is. Otherwise one is made: NCCL for a model
+    on a GPU, gloo on the CPU.
 
-    Raises ConfigError where nothing says who the others are.
+    Raises ConfigError in a process that torchrun did not start.
     """
     if not dist.is_initialized():
         if not all(name in os.environ for name in _TORCHRUN):
@@ -42,7 +42,7 @@ def join(model: nn.Module) -> bool:
                 "parallel training in PyTorch needs torchrun: start this script by"
                 " torchrun --nproc-per-node 2 SCRIPT."
             )
-        # Imported later, its functions would hold the group as a default argument.
+        # Imported later, its functions' default arguments would hold the group.
         import_module("torch.distributed.nn.functional")
         device = next(model.parameters()).device
         if device.type == "cuda":
@@ -53,10 +53,10 @@ def join(model: nn.Module) -> bool:
 
 
 def _leave() -> None:
-    """End the group's threads, unless the user has.
+    """End the group's threads, unless the user has done so.
 
-    One may still be letting go of a tensor, which after Python's end aborts the
-    process. They live as long as anything holds the group.
+    A thread that frees a tensor after Python has ended aborts the process. The threads
+    live as long as anything refers to the group.
     """
     if dist.is_initialized():
         dist.destroy_process_group()
@@ -64,7 +64,7 @@ def _leave() -> None:
 
 
 class Alone:
-    """One process, which has every batch as a whole."""
+    """One process, which takes every row of a batch."""
 
     size = 1
 
@@ -73,14 +73,17 @@ class Alone:
         self.call: Any = compiled(model) if compile else model
 
     def share(self, batch: Batch) -> tuple[Batch, int]:
-        """Return this process's rows of a batch, and the place of the first."""
+        """Return this process's rows of a batch, and the index of the first."""
         return batch, 0
 
     @contextmanager
-    def part(self, whole: int, mine: int, last: bool) -> Iterator[None]:
-        """Stay open while `mine` rows of a part of `whole` run forward and backward.
+    def part(self, rows: int, own: int, last: bool) -> Iterator[None]:
+        """Surround the forward and backward pass of one part of a batch.
 
-        `last` is the last part before an update.
+        Args:
+            rows: in the part, over all processes.
+            own: those of this process.
+            last: whether this is the last part before an update.
         """
         yield
 
@@ -89,41 +92,41 @@ class Alone:
         return number
 
     def lead(self, values: Sequence[float]) -> list[float]:
-        """Return what the first process gave."""
+        """Return the values of the first process, in every process."""
         return list(values)
 
     def close(self) -> None:
-        """Let go of what only training needs."""
+        """Free everything that only training needs."""
 
 
 class Workers(Alone):
-    """Several processes. The gradients of their losses are added up."""
+    """Several processes, whose gradients are added up."""
 
     def __init__(self, model: nn.Module, compile: bool) -> None:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self.model, self._device = model, next(model.parameters()).device
-        # No buffers are sent: batch norms have seen the same numbers everywhere.
+        # Buffers need no sending: batch norm computes the same in every process.
         wrapped = DistributedDataParallel(model, forward_sync_buffers=False)
         self.call = compiled(wrapped) if compile else wrapped
         self._wrapped: Any = wrapped
         norms = (m for m in model.modules() if isinstance(m, _NORMS) and m.training)
         normalise = self._normalise
-        if compile:  # the decorator would import torch._dynamo, two seconds' work
+        if compile:  # not a decorator, which imports torch._dynamo: two seconds
             normalise = torch.compiler.disable(normalise)
-        # The very same functions at each step, or torch.compile would begin again.
+        # The same function objects at every step, or torch.compile would recompile.
         self._norms = [(m, partial(normalise, m)) for m in norms]
-        self._rows = (1, 1)  # of a part of a batch, and of these this process's
+        self._rows = (1, 1)  # of a part of a batch: of all processes, of this one
 
     def share(self, batch: Batch) -> tuple[Batch, int]:
         return share(batch, self.rank, self.size)
 
     @contextmanager
-    def part(self, whole: int, mine: int, last: bool) -> Iterator[None]:
-        self._rows = whole, mine
+    def part(self, rows: int, own: int, last: bool) -> Iterator[None]:
+        self._rows = rows, own
         for m, forward in self._norms:
             vars(m)["forward"] = forward
         try:
-            # Gradients of an update's earlier parts wait for those of the last.
+            # Gradients are exchanged once for an update, with its last part.
             with nullcontext() if last else self._wrapped.no_sync():
                 yield
         finally:
@@ -131,28 +134,28 @@ class Workers(Alone):
                 del vars(m)["forward"]
 
     def sum(self, number: Tensor) -> Tensor:
-        number = number.to(self._device)  # NCCL knows no other
+        number = number.to(self._device)  # NCCL takes GPU tensors only
         dist.all_reduce(number)
         return number
 
     def lead(self, values: Sequence[float]) -> list[float]:
-        told = torch.tensor(values, dtype=torch.float64, device=self._device)
-        dist.broadcast(told, 0)
-        return told.tolist()
+        tensor = torch.tensor(values, dtype=torch.float64, device=self._device)
+        dist.broadcast(tensor, 0)
+        return tensor.tolist()
 
     def close(self) -> None:
         self.call = self._wrapped = None
 
     def _normalise(self, m: Any, x: Tensor) -> Tensor:
-        """Batch norm by the statistics of all processes' rows, in two passes.
+        """Normalise by the statistics of all processes' rows, in two passes.
 
-        nn.SyncBatchNorm does it on GPUs alone.
+        nn.SyncBatchNorm does this too, but only on GPUs.
         """
         axes = (0, *range(2, x.ndim))
         wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
-        whole, mine = self._rows
-        count = x.numel() // x.shape[1] * whole // mine
-        mean = _Sum.apply(wide.sum(axes, keepdim=True)) / count
+        rows, own = self._rows
+        count = x.numel() // x.shape[1] * rows // own
+        mean = _Sum.apply(wide.sum(axes, keepdim=True)) / count  # (1, C, 1, 1)
         centred = wide - mean
         var = _Sum.apply(centred.square().sum(axes, keepdim=True)) / count
         with torch.no_grad():
@@ -165,7 +168,7 @@ class Workers(Alone):
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over all processes: a gradient comes back from each of them."""
+    """The sum over all processes, and in the backward pass of all gradients."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:  # pyrefly: ignore[bad-override]

@@ -1,4 +1,7 @@
-"""Build, run, differentiate and trace PyTorch models; NumPy, channels last, outside."""
+"""Build, run, differentiate and trace PyTorch models, from and to NumPy.
+
+On the NumPy side images are channels last.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ DTYPES = {
 
 
 class _SkipRandom(TorchFunctionMode):
-    """Construct without drawing random numbers that would be overwritten."""
+    """Skips random draws in a constructor: the numbers would be overwritten."""
 
     random = frozenset(
         f for name, f in vars(nn.init).items() if name.endswith(("uniform_", "normal_"))
@@ -51,7 +54,7 @@ def construct(
     device: str | None,
     native_seed: int | None,
 ) -> nn.Module:
-    """Return `cls(config)`; weights are unset unless `native_seed` is given."""
+    """Return `cls(config)`; its weights are unset unless `native_seed` is given."""
     if native_seed is None:
         with _SkipRandom():
             model = cls(config)
@@ -87,9 +90,9 @@ def dtype_of(model: nn.Module) -> str:
 
 
 def _native(array: np.ndarray, model: nn.Module, last: bool = False) -> Tensor:
-    """Return an input as this room takes it: NCHW, the model's dtype and device.
+    """Return an input as the model takes it: NCHW, its dtype, its device.
 
-    With `last` an image is stored channels last, for a model whose weights are.
+    With `last` an image is stored channels last, as the model's weights are.
     """
     first = next(model.parameters())
     tensor = _from_numpy(array)
@@ -104,37 +107,40 @@ def _native(array: np.ndarray, model: nn.Module, last: bool = False) -> Tensor:
 def stores_channels_last(model: nn.Module) -> bool:
     """Return whether the model's convolutions are stored channels last."""
     last = torch.channels_last
-    return any(  # a 1x1 kernel is both
+    return any(  # a 1x1 kernel is contiguous both ways
         p.ndim == 4 and not p.is_contiguous() and p.is_contiguous(memory_format=last)
         for p in model.parameters()
     )
 
 
 def compiled(call: Any, strict: bool = False) -> Any:
-    """Return torch.compile's form of a model, made anew for each shape of its inputs.
+    """Return a model under torch.compile, compiled for each shape of its inputs.
 
-    Beyond 64 shapes PyTorch goes on without compiling; `strict` makes that an error in
-    this process, so that nobody takes times for what they are not.
+    Beyond 64 shapes PyTorch continues uncompiled. With `strict` that is an error in
+    this process, so that no uncompiled run is timed as a compiled one.
     """
     import torch._dynamo.config as dynamo
 
     dynamo.recompile_limit = max(dynamo.recompile_limit, 64)
     dynamo.fail_on_recompile_limit_hit |= strict
-    # Inductor's LSTM for the CPU does not take ours (github.com/pytorch/pytorch, issue
-    # 158007): the fused kernel is called as it stands.
+    # Inductor cannot compile our LSTM for the CPU (github.com/pytorch/pytorch, issue
+    # 158007), so the fused kernel is left out of the graph.
     for lstm in (torch.lstm, torch._VF.lstm):
         torch._dynamo.disallow_in_graph(lstm)
     return torch.compile(call, dynamic=False)
 
 
 def _from_numpy(array: np.ndarray) -> Tensor:
-    # PyTorch knows no read-only memory, and warns; it needs positive strides
+    # PyTorch warns of read-only memory and refuses negative strides.
     array = np.require(array, requirements=("C", "W"))
     return torch.from_numpy(array)
 
 
 def _outside(tensor: Tensor) -> np.ndarray:
-    """Return a tensor as NumPy; what has four axes is an image, channels last."""
+    """Return a tensor as NumPy; images become channels last.
+
+    A tensor with four axes is an image: (N, C, H, W) -> (N, H, W, C).
+    """
     array = to_numpy(tensor)
     return array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
 
@@ -152,16 +158,16 @@ def dropouts(model: nn.Module) -> dict[str, float]:
 
 @contextmanager
 def _mode(model: nn.Module, training: bool) -> Iterator[None]:
-    """Set train (dropout off) or eval mode; give every submodule its own back."""
+    """Set train (dropout off) or eval mode; restore every submodule's own after."""
     old = {m: m.training for m in model.modules()}
     rates = {m: m.dropout for m in model.modules() if isinstance(m, nn.RNNBase)}
     model.train(training)
-    # Masks differ between frameworks; the ladder walks without.
+    # Native dropout masks differ between frameworks, so the ladder uses none.
     for m in model.modules():
         if isinstance(m, nn.Dropout):
             m.eval()
         elif isinstance(m, nn.RNNBase):
-            m.dropout = 0.0  # not in eval mode: cuDNN could not go backward
+            m.dropout = 0.0  # not eval mode, in which cuDNN has no backward pass
     try:
         yield
     finally:
@@ -215,8 +221,8 @@ def backward(
     targets: Mapping[str, np.ndarray],
     loss: str,
 ) -> Pass:
-    """Run forward in training mode and backward from `loss`; the model is kept."""
-    kept = {k: v.clone() for k, v in model.named_buffers()}
+    """Run forward in training mode, without dropout, and backward from `loss`."""
+    saved = {k: v.clone() for k, v in model.named_buffers()}
     xs = [_native(x, model) for x in inputs]
     reals = [i for i, x in enumerate(xs) if x.is_floating_point()]
     for i in reals:
@@ -229,7 +235,7 @@ def backward(
     gradients = collect(model, _gradient, trainable=True)
     buffers = {k: v.copy() for k, v in read(model).items() if k not in gradients}
     model.zero_grad(set_to_none=True)
-    _restore(model, kept)
+    _restore(model, saved)
     return Pass(
         _outside(outputs),
         {k: v.item() for k, v in losses.items()},
@@ -254,10 +260,10 @@ def _gradient(parameter: Tensor) -> np.ndarray:
 
 
 def facts(module: nn.Module) -> dict[str, float]:
-    """Return a layer's numbers under the catalogue's names, PyTorch's conventions."""
+    """Return a layer's constants as PyTorch names and means them."""
     names = {"eps": "eps", "momentum": "momentum", "num_groups": "groups"}
-    found = {names[k]: v for k, v in vars(module).items() if k in names}
-    return {k: float(v) for k, v in found.items() if v is not None}
+    constants = {names[k]: v for k, v in vars(module).items() if k in names}
+    return {k: float(v) for k, v in constants.items() if v is not None}
 
 
 @torch.no_grad()
@@ -270,11 +276,11 @@ def trace(
     """Return every submodule's call in order of completion (see `Recorder`)."""
     names = {id(m): name for name, m in submodules(model).items()}
     recorder = Recorder(names, _outside, _inside, forced)
-    kept = {k: v.clone() for k, v in model.named_buffers()}
+    saved = {k: v.clone() for k, v in model.named_buffers()}
     wrapped = recorder.around(nn.Module.__call__)
     with _mode(model, training), mock.patch.object(nn.Module, "__call__", wrapped):
         model(*(_native(x, model) for x in inputs))
-    _restore(model, kept)
+    _restore(model, saved)
     return recorder.calls
 
 

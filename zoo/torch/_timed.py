@@ -1,4 +1,4 @@
-"""What a study times in PyTorch: one forward pass, one matrix product, a profile."""
+"""What a study measures in PyTorch: a forward pass, a matrix product, a profile."""
 
 from __future__ import annotations
 
@@ -14,16 +14,13 @@ from torch import Tensor, nn
 from ..errors import ConfigError
 from ._run import _native, _outside, compiled, stores_channels_last
 
-_ROUNDS = 3  # calls that a profile sums up
+_ROUNDS = 3  # calls that a profile adds up
 
 
 def settle(threads: int) -> dict[str, Any]:
-    """Set what must be the same in all rooms; return what is set, for people to read.
+    """Set threads and precision; return the settings.
 
-    Args:
-        threads: of one operator; operators themselves run one after the other.
-
-    Raises ConfigError where PyTorch has run already: its threads are then fixed.
+    `threads` is for one operator. Operators run one after the other.
     """
     torch.set_num_threads(threads)
     if torch.get_num_interop_threads() != 1:
@@ -31,8 +28,8 @@ def settle(threads: int) -> dict[str, Any]:
             torch.set_num_interop_threads(1)
         except RuntimeError:
             raise ConfigError(
-                "PyTorch has run operators, so its threads cannot be set any more:"
-                " settle must come first in a process."
+                "PyTorch has already run operators, so its threads can no longer be"
+                " set: settle must come first in a process."
             ) from None
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
@@ -57,21 +54,18 @@ def _word(on: bool) -> str:
 
 
 def arrange(model: nn.Module, channels_last: bool) -> nn.Module:
-    """Return the model, its convolutions' weights stored channels last if asked."""
-    last: Any = {"memory_format": torch.channels_last}  # for what has four axes
+    """Return the model, its convolutions stored channels last if asked."""
+    last: Any = {"memory_format": torch.channels_last}  # of tensors with four axes
     return model.to(**last) if channels_last else model
 
 
 def inference(
     model: nn.Module, inputs: Sequence[np.ndarray], compile: bool
 ) -> Callable[[], Tensor]:
-    """Return a call that runs one forward pass, and returns when the work is done.
+    """Return a call that runs one forward pass and waits until it is done.
 
-    Args:
-        model: left in eval mode, in which it must be at every call: a Trainer that is
-            not closed keeps it in training mode.
-        inputs: NumPy, channels last; converted here, once.
-        compile: run the model through torch.compile, for these very shapes.
+    The model is put into eval mode. The call raises ConfigError in training mode, in
+    which a Trainer keeps the model until it is closed.
     """
     model.eval()
     last = stores_channels_last(model)
@@ -98,47 +92,48 @@ def _done(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def outside(output: Tensor) -> np.ndarray:
-    """Return what such a call gave as NumPy, channels last."""
+    """Return what such a call returned as NumPy, channels last."""
     return _outside(output)
 
 
 def matmul(size: int, device: str | None = None) -> Callable[[], Tensor]:
     """Return a call of one float32 product of two (size, size) matrices."""
-    place = torch.device((device or "cpu").replace("gpu", "cuda"))
-    a, b = torch.rand(2, size, size, device=place)
+    target = torch.device((device or "cpu").replace("gpu", "cuda"))
+    a, b = torch.rand(2, size, size, device=target)
 
     def call() -> Tensor:
         with torch.inference_mode():
-            return _done(a @ b, place)
+            return _done(a @ b, target)
 
     return call
 
 
 def profile(call: Callable[[], Any], folder: Path) -> list[tuple[str, float, int]]:
-    """Run a call under torch.profiler; leave `trace.json` (Chrome's) in `folder`.
+    """Run a call under torch.profiler; write `trace.json` for Chrome into `folder`.
 
-    Returns (operator, seconds in all without what it calls, calls), the largest first.
-    On an accelerator the seconds are its own.
+    An operator's seconds exclude the operators that it calls. With CUDA they are the
+    GPU's.
     """
     side, activities = "cpu", [torch.profiler.ProfilerActivity.CPU]
     if torch.cuda.is_available():
         side = "device"
         activities.append(torch.profiler.ProfilerActivity.CUDA)
     call()
-    with torch.profiler.profile(activities=activities, acc_events=True) as found:
+    with torch.profiler.profile(activities=activities, acc_events=True) as profiler:
         for _ in range(_ROUNDS):
             call()
     folder.mkdir(parents=True, exist_ok=True)
-    found.export_chrome_trace(str(folder / "trace.json"))
+    profiler.export_chrome_trace(str(folder / "trace.json"))
+    total = f"self_{side}_time_total"
     rows = [
-        (_short(e.key), getattr(e, f"self_{side}_time_total") / 1e6, e.count)
-        for e in found.key_averages()
+        (_short(event.key), getattr(event, total) / 1e6, event.count)
+        for event in profiler.key_averages()
     ]
     rows = [row for row in rows if row[1] > 0]
     return sorted(rows, key=lambda row: -row[1])
 
 
 def _short(operator: str) -> str:
-    """Return an operator's name; what torch.compile melted together has a hash."""
-    melted = operator.startswith("## Call CompiledFxGraph")
-    return "compiled graph" if melted else operator
+    """Return an operator's name, without the hash of a graph that was compiled."""
+    compiled = operator.startswith("## Call CompiledFxGraph")
+    return "compiled graph" if compiled else operator

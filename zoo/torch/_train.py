@@ -32,13 +32,7 @@ def _loss(kind: str, smoothing: float) -> Callable[[Tensor, Tensor], Tensor]:
 class Trainer:
     """Trains a model in place, one update at a time.
 
-    Args:
-        model: left in the mode and with the `requires_grad` that it came with, once
-            `close` is called.
-        recipe: what to do; its schedule, length and data are the caller's.
-        loss: "cross_entropy", "bce" or "mse".
-        compile: run the model through torch.compile.
-        parallel: share each batch with the processes that this one joined.
+    `close` restores the mode and the `requires_grad` flags that the model came with.
     """
 
     def __init__(
@@ -76,38 +70,24 @@ class Trainer:
         keys: Sequence[int],
         scale: float = 1.0,
     ) -> tuple[float, bool]:
-        """Update the weights by the gradient of the mean loss over all batches.
-
-        Args:
-            batches: the parts of one batch, run one after the other.
-            lr: the learning rate.
-            keys: of the dropout masks, one for each part.
-            scale: of the loss, against underflow in fp16.
-
-        Returns:
-            The loss before the update, and whether there was one: not where the loss
-            (or with fp16 a gradient) is not finite.
-        """
+        """Update the weights by the gradient of the mean loss over all batches."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["factor"]
         self.optimizer.zero_grad(set_to_none=True)
         count = sum(b.size for b in batches)
         total = torch.zeros((), dtype=torch.float64)
         workers, dtype = self._workers, next(self.model.parameters()).dtype
-        for i, (whole, key) in enumerate(zip(batches, keys)):
-            batch, row = workers.share(whole)
-            xs = [_native(x, self.model, self._last) for x in batch.inputs]
+        for i, (batch, key) in enumerate(zip(batches, keys)):
+            own, row = workers.share(batch)
+            xs = [_native(x, self.model, self._last) for x in own.inputs]
             last = i == len(batches) - 1
-            with workers.part(whole.size, batch.size, last):
+            with workers.part(batch.size, own.size, last):
                 with self._dropout(key, row), self._precision(xs[0].device.type):
                     outputs = workers.call(*xs)
-                shape = (len(outputs), *outputs.shape[2:], outputs.shape[1])
-                if outputs.ndim == 3:  # (N, T, C), the public layout already
-                    shape = tuple(outputs.shape)
-                check_targets(self._kind, shape, batch.targets.shape)
-                loss = self._loss(outputs.to(dtype), _native(batch.targets, self.model))
-                loss = loss * (batch.size / count)
-                # DistributedDataParallel gives the mean of the workers' gradients
+                check_targets(self._kind, _channels_last(outputs), own.targets.shape)
+                loss = self._loss(outputs.to(dtype), _native(own.targets, self.model))
+                loss = loss * (own.size / count)
+                # DistributedDataParallel averages the workers' gradients.
                 (loss * (scale * workers.size)).backward()
             total += loss.detach().cpu()
         total = workers.sum(total)
@@ -125,7 +105,7 @@ class Trainer:
     def _update(self, scale: float) -> bool:
         weights = list(self.weights.values())
         for p in weights:
-            if p.grad is None:  # the loss does not see it
+            if p.grad is None:  # the loss does not depend on it
                 p.grad = torch.zeros_like(p)
         grads = [p.grad for p in weights if p.grad is not None]
         if self.recipe.precision == "fp16":
@@ -148,39 +128,36 @@ class Trainer:
             nn.utils.clip_grad_value_(weights, self.recipe.clip_value)
         if (longest := self.recipe.clip_norm) is not None:
             norm = nn.utils.get_total_norm(grads)
-            # PyTorch divides by the norm + 1e-6: taken off beforehand
+            # PyTorch divides by the norm + 1e-6, so that is subtracted first.
             nn.utils.clip_grads_with_norm_(weights, longest, norm - 1e-6)
 
     def sync(self) -> None:
-        """Bring the model up to date: here it always is."""
+        """Do nothing: the model is always up to date."""
 
     def slots(self) -> dict[str, np.ndarray]:
         """Return the optimizer's state: `exp_avg/conv1.weight`, scalars by name."""
-        found = {"step": np.array(float(self.updates))}
+        result = {"step": np.array(float(self.updates))}
         for name, p in self.weights.items():
             for slot, value in self.optimizer.state[p].items():
                 if slot == "mu_product":
-                    found[slot] = to_numpy(value).astype(np.float64)
+                    result[slot] = to_numpy(value).astype(np.float64)
                 elif slot != "step" and isinstance(value, Tensor):
-                    found[f"{slot}/{name}"] = to_numpy(value).copy()
+                    result[f"{slot}/{name}"] = to_numpy(value).copy()
         for name, value in (self.average or {}).items():
-            found[f"ema/{name}"] = to_numpy(value).copy()
-        return found
+            result[f"ema/{name}"] = to_numpy(value).copy()
+        return result
 
     @torch.no_grad()
     def restore(self, slots: Mapping[str, np.ndarray]) -> None:
-        """Go on from the model's weights and what `slots` of any room returned.
-
-        Nothing in `slots` is the beginning of a run.
-        """
+        """Continue from the model's weights and from the `slots` of any backend."""
         self.optimizer = optimizer(self.weights, self.recipe)
         self.updates = int(slots.get("step", 0))
         fused = self.optimizer.defaults.get("fused", False)
         for name, p in self.weights.items():
             state: dict[str, Any] = {}
             for key, array in slots.items():
-                slot, _, of = key.partition("/")
-                if (of == name and slot != "ema") or key == "mu_product":
+                slot, _, weight = key.partition("/")
+                if (weight == name and slot != "ema") or key == "mu_product":
                     state[slot] = _tensor(array, p)
             if state:
                 device = p.device if fused else None
@@ -194,16 +171,16 @@ class Trainer:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Let the model hold the averaged weights while the block runs."""
+        """Give the model the averaged weights while the block runs."""
         if self.average is None:
             yield
             return
-        kept = {n: p.detach().clone() for n, p in self.weights.items()}
+        saved = {n: p.detach().clone() for n, p in self.weights.items()}
         self._put(self.average)
         try:
             yield
         finally:
-            self._put(kept)
+            self._put(saved)
 
     @torch.no_grad()
     def _put(self, values: Mapping[str, Tensor]) -> None:
@@ -211,7 +188,7 @@ class Trainer:
             p.copy_(values[name])
 
     def close(self) -> None:
-        """Give the model its own mode and `requires_grad` back."""
+        """Restore the model's own mode and `requires_grad` flags."""
         for m, training in self._modes.items():
             m.training = training
         for p in self._learned.values():
@@ -221,9 +198,16 @@ class Trainer:
 
 
 def _tensor(array: np.ndarray, like: Tensor) -> Tensor:
-    # stored as the weight is, channels last or not: fused optimizers take no notice of
-    # strides, and torch.tensor would keep NumPy's
-    found = torch.from_numpy(np.array(array, order="C"))
-    if found.shape != like.shape:
-        return found.to(like.device, like.dtype)
-    return torch.empty_like(like).copy_(found)
+    # Fused optimizers ignore strides, so a slot must be stored as its weight is:
+    # channels last or not. torch.tensor would keep NumPy's strides.
+    tensor = torch.from_numpy(np.array(array, order="C"))
+    if tensor.shape != like.shape:
+        return tensor.to(like.device, like.dtype)
+    return torch.empty_like(like).copy_(tensor)
+
+
+def _channels_last(outputs: Tensor) -> tuple[int, ...]:
+    """Return the public shape of outputs; (N, T, C) is public as it stands."""
+    if outputs.ndim == 3:
+        return tuple(outputs.shape)
+    return (len(outputs), *outputs.shape[2:], outputs.shape[1])

@@ -1,8 +1,8 @@
-"""PyTorch parameters <-> canonical names: the canonical names are PyTorch's own.
+"""PyTorch parameters <-> canonical names and layouts, which are PyTorch's own.
 
-So there is no table here: a `state_dict` is the State, less `num_batches_tracked`,
-which counts batches and weighs nothing. The hidden bias that LSTM and RNN hold at
-zero is a non-persistent buffer (see `_layers`) and never appears.
+So PyTorch needs no table: a State is a `state_dict` without `num_batches_tracked`,
+which is a counter and no weight. The hidden bias of LSTM and RNN, fixed at zero, is a
+non-persistent buffer (see `_layers`) and not in the `state_dict`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def collect(
 
 
 def to_numpy(tensor: Tensor) -> np.ndarray:
-    """Return the tensor as NumPy; bfloat16, which NumPy has not, as float32."""
+    """Return the tensor as NumPy; bfloat16, which NumPy lacks, as float32."""
     tensor = tensor.detach().cpu()
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
@@ -77,10 +77,9 @@ def trainable(model: nn.Module) -> set[str]:
 
 
 def save_native(model: nn.Module, path: Path) -> None:
-    """Write a state_dict as safetensors that the plain reference class loads.
+    """Write safetensors that the plain PyTorch class loads strictly.
 
-    The hidden bias that LSTM and RNN hold at zero is written out, so that a plain
-    nn.LSTM loads it strictly.
+    So the hidden bias of LSTM and RNN, fixed at zero, is written too.
     """
     tensors = {k: v.detach().cpu().contiguous() for k, v in _tensors(model).items()}
     for name, buffer in model.named_buffers():

@@ -37,34 +37,36 @@ def attend(
 ) -> Tensor:
     """Scaled dot-product attention of packed queries, keys and values.
 
-    Maps (N, T, 3C) to (N, T, C). `keep` (N, T) is True where a token may be seen,
-    at least once per row; with `causal` there is none.
+    Maps (N, T, 3C) to (N, T, C). `keep` (N, T) is True where a token may be attended
+    to, at least once per row. With `causal` it must be None.
     """
     # § split heads
     q, k, v = (
         x.unflatten(2, (heads, -1)).transpose(1, 2) for x in qkv.chunk(3, 2)
     )  # 3 x (N, H, T, C/H)
     # § attend
-    seen = None if keep is None else keep[:, None, None]
+    seen = None if keep is None else keep[:, None, None]  # (N, 1, 1, T)
     if type(dropout) is nn.Dropout or not dropout.training:
         p = dropout.p if dropout.training else 0.0
         x = F.scaled_dot_product_attention(
             q, k, v, attn_mask=seen, dropout_p=p, is_causal=causal
-        )
-    else:  # the fused kernel knows only PyTorch's own dropout
+        )  # (N, H, T, C/H)
+    else:  # the fused kernel has only PyTorch's own dropout
         scores = (q * q.shape[3] ** -0.5) @ k.transpose(2, 3)  # (N, H, T, T)
         if causal:
-            seen = torch.ones_like(scores[0, 0], dtype=torch.bool).tril()
+            ones = torch.ones_like(scores[0, 0], dtype=torch.bool)
+            seen = ones.tril()  # (T, T)
         if seen is not None:
             scores = scores.masked_fill(~seen, -math.inf)
         weights = F.softmax(scores, dim=-1)
-        x = dropout(weights.flatten(1)).view_as(weights) @ v
+        weights = dropout(weights.flatten(1)).view_as(weights)
+        x = weights @ v  # (N, H, T, C/H)
     # § merge heads
-    return x.transpose(1, 2).flatten(2)
+    return x.transpose(1, 2).flatten(2)  # (N, T, C)
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention; parameters as nn.MultiheadAttention's."""
+    """Multi-head self-attention, with the parameters of nn.MultiheadAttention."""
 
     def __init__(
         self, width: int, heads: int, dropout: float, causal: bool = False
@@ -81,7 +83,8 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
         # § project
-        qkv = F.linear(x, self.in_proj_weight, self.in_proj_bias)
+        weight, bias = self.in_proj_weight, self.in_proj_bias
+        qkv = F.linear(x, weight, bias)  # (N, T, 3C)
         x = attend(qkv, self.heads, self.dropout, keep, self.causal)
         # § project back
         return self.out_proj(x)
@@ -102,7 +105,7 @@ class SelfAttentionNet(nn.Module):
 
 
 class EncoderLayer(nn.Module):
-    """Attention, then a two-layer network; names of nn.TransformerEncoderLayer."""
+    """Attention, then two linear layers; named as in nn.TransformerEncoderLayer."""
 
     def __init__(self, config: TransformerEncoderConfig) -> None:
         super().__init__()
@@ -150,7 +153,7 @@ class TransformerEncoder(nn.Module):
             self.register_buffer("sinusoids", table, persistent=False)
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers))
-        # After the last sum; layers that norm their sums need none.
+        # After the last sum. Layers that normalise their sums need none.
         last = config.norm if config.norm_first else "none"
         self.norm = vector_norm(last, width)
         self.fc = nn.Linear(width, config.num_classes)
@@ -174,10 +177,10 @@ class TransformerEncoder(nn.Module):
         if config.pooling == "first":
             x = x[:, 0]  # (N, C)
         elif mask is None:
-            x = x.mean(1)
+            x = x.mean(1)  # (N, C)
         else:
-            real = mask[:, :, None].to(x.dtype)
-            x = (x * real).sum(1) / real.sum(1)
+            real = mask[:, :, None].to(x.dtype)  # (N, T, 1)
+            x = (x * real).sum(1) / real.sum(1)  # (N, C)
         # § head
         return self.fc(x)
 
@@ -196,7 +199,7 @@ class Conv1D(nn.Module):
 
 
 class CausalAttention(nn.Module):
-    """Self-attention in which a position sees itself and what came before."""
+    """Self-attention to the position itself and those before it."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()

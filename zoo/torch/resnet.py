@@ -27,10 +27,10 @@ def norm(channels: int, config: ResNetConfig) -> nn.Module:
 
 
 class Residual(nn.Module):
-    """Base of the blocks: the activation, and the way round the convolutions.
+    """Base of the blocks: the activation and the shortcut.
 
-    The blocks take one step per line: each tensor is freed as soon as the next is
-    made, which is worth 3 % of a forward pass on a CPU.
+    The blocks have one step per line, so that each tensor is freed as soon as the next
+    is made. That saves 3 % of a forward pass on a CPU.
     """
 
     def __init__(self, config: ResNetConfig) -> None:
@@ -39,7 +39,7 @@ class Residual(nn.Module):
         self.act = activation(config.activation)
 
     def bypass(self, c_in: int, c_out: int, stride: int) -> None:
-        """Make what the shortcut needs; `changes` says if it is no identity."""
+        """Make the shortcut; `changes` is False where it is the identity."""
         config = self.config
         self.stride, self.extra = stride, c_out - c_in
         self.changes = stride > 1 or c_in != c_out

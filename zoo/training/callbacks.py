@@ -1,7 +1,7 @@
-"""What may watch a training run: progress, metrics, early stopping, a NaN guard.
+"""Callbacks: progress bar, metrics in files, early stopping, a guard against NaN.
 
-A callback is any object with these methods; `fit` calls all of them after every step,
-in order. None of them imports a framework.
+A callback is any object with the methods of `Callback`; `fit` calls all callbacks after
+every step, in order. None of them imports a framework.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ class Callback:
         """Called at the end, also after an error."""
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint must hold to go on from there: JSON values."""
+        """Return what this callback needs in order to continue: JSON values."""
         return {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` returned."""
+        """Continue from what `state` returned."""
 
 
 class ProgressBar(Callback):
     """Shows steps, loss, accuracy and steps per second on stderr while training.
 
-    The bar goes away at the end. Where stderr is no terminal nothing is shown.
+    The bar disappears at the end. If stderr is no terminal, nothing is shown.
     """
 
     _bar: Any = None
@@ -98,8 +98,8 @@ class ProgressBar(Callback):
     def _draw(self, run: Run) -> None:
         [task] = self._bar.tasks
         speed = f"{task.speed:,.1f} steps/s" if task.speed else ""
-        told = "  ".join(filter(None, (self._loss, self._accuracy, speed)))
-        self._bar.update(task.id, completed=run.step, description=told, refresh=True)
+        text = "  ".join(filter(None, (self._loss, self._accuracy, speed)))
+        self._bar.update(task.id, completed=run.step, description=text, refresh=True)
 
     def end(self, run: Run) -> None:
         if self._bar is not None:
@@ -111,8 +111,8 @@ class JSONLines(Callback):
     """Appends every row to a file as one JSON object, flushed after each.
 
     Args:
-        path: of the file; its folder is made where need be. A last line that a killed
-            run left unfinished is cut off.
+        path: of the file; its folder is made if there is none. A last line that a
+            killed run left unfinished is removed.
 
     Raises:
         FileError: for a path that cannot be written.
@@ -148,8 +148,8 @@ class TensorBoard(Callback):
     """Writes event files for TensorBoard: `train/loss`, `test/accuracy` and so on.
 
     Args:
-        folder: where they go; `tensorboard --logdir FOLDER` shows them. A resumed run
-            writes another file, which takes the place of the steps that it repeats.
+        folder: for the files; `tensorboard --logdir FOLDER` shows them. A resumed run
+            writes another file, whose steps replace those that it repeats.
 
     Raises:
         MissingPackageError: where tensorboardX is not installed.
@@ -163,7 +163,7 @@ class TensorBoard(Callback):
         _tensorboardx()  # or the error, before any work is done
 
     def begin(self, run: Run) -> None:
-        # Names go by whole seconds, and a file of the same name would be lost.
+        # tensorboardX names files by the second: two of the same name would collide.
         suffix = f".{time.time_ns()}"
         try:
             self._writer = _tensorboardx().SummaryWriter(
@@ -204,7 +204,7 @@ def _tensorboardx() -> Any:
 
 @contextmanager
 def _hidden(name: str) -> Iterator[None]:
-    """Let imports of a module fail: tensorboardX loads PyTorch wherever it can.
+    """Let imports of a module fail: tensorboardX imports PyTorch if it can.
 
     That would cost a run in another framework seconds and hundreds of megabytes.
     """
@@ -220,19 +220,18 @@ def _hidden(name: str) -> Iterator[None]:
 
 
 class EarlyStopping(Callback):
-    """Stops the run once a metric of the evaluations has ceased to improve.
+    """Stops the run when a metric of the evaluations no longer improves.
 
     Args:
         monitor: the metric: a name in the rows of evaluations.
-        patience: evaluations in a row without improvement, at the last of which the
-            run stops, as in Keras and PyTorch Lightning. NaN is no improvement, not
-            even at first.
+        patience: how many evaluations in a row without improvement stop the run, as
+            in Keras and PyTorch Lightning. NaN is never an improvement.
         min_delta: an improvement is larger than this.
-        mode: "min" or "max", what is better; None: known from the metric's name.
+        mode: "min" or "max", whichever is better; None: by the metric's name.
 
     Raises:
-        ConfigError: for a metric of which it is not known what is better, and for
-            values that make no sense.
+        ConfigError: for a metric of an unknown name without `mode`, or for values out
+            of range.
         InputError: at an evaluation without this metric.
     """
 
@@ -254,7 +253,7 @@ class EarlyStopping(Callback):
             raise ConfigError(f"patience must be {wanted}; got {patience!r}.")
         if not (math.isfinite(min_delta) and min_delta >= 0):
             raise ConfigError(f"min_delta must be 0 or more; got {min_delta!r}.")
-        self.monitor, self.patience = monitor, patience
+        self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
         sign = MONITORS[monitor] if mode is None else signs[mode]
         self._best = Best(sign, min_delta)
 
@@ -265,16 +264,16 @@ class EarlyStopping(Callback):
 
     @property
     def bad(self) -> int:
-        """How many evaluations ago that was."""
+        """How many evaluations have passed since then."""
         return self._best.bad
 
     @property
     def exhausted(self) -> bool:
-        """Whether patience has come to its end."""
+        """Whether `patience` evaluations have passed without improvement."""
         return self.bad >= self.patience
 
     def begin(self, run: Run) -> None:
-        if not run.step:  # a new run, not one that continues
+        if not run.step:  # a new run, not a resumed one
             self._best.value, self._best.bad = None, 0
 
     def evaluated(self, run: Run, row: Row) -> None:
@@ -283,8 +282,8 @@ class EarlyStopping(Callback):
                 f"early stopping watches {self.monitor!r}, which this evaluation has"
                 f" not; it has {', '.join(row)}."
             )
-        improved = self._best.improved(float(row[self.monitor]))
-        if self.exhausted and not improved:
+        self._best.improved(float(row[self.monitor]))
+        if self.exhausted:
             best = "none was finite" if self.best is None else f"best {self.best:.6g}"
             run.stop(
                 f"{self.monitor} did not improve in {self.bad} evaluations ({best})"
@@ -297,12 +296,25 @@ class EarlyStopping(Callback):
         self._best.value, self._best.bad = state.get("best"), state.get("bad", 0)
 
 
-class NaNGuard(Callback):
-    """Stops the run when the training loss is not finite, and says where it began.
+class LRLogger(Callback):
+    """Keeps the learning rate of every step: `rates` is a list of (step, rate)."""
 
-    A step with such a loss changes no weight. So the batch is run once more (dropout
-    off, in the model's own dtype), and the first layer whose output is not finite is
-    named.
+    def __init__(self) -> None:
+        self.rates: list[tuple[int, float]] = []
+
+    def begin(self, run: Run) -> None:
+        self.rates = [(step, lr) for step, lr in self.rates if step <= run.step]
+
+    def trained(self, run: Run, row: Row) -> None:
+        self.rates.append((row["step"], row["lr"]))
+
+
+class NaNGuard(Callback):
+    """Stops the run when the training loss is not finite, and finds the layer.
+
+    A step with such a loss changes no weight. Therefore the guard runs the batch once
+    more (without dropout, in the model's own dtype) and names the first layer whose
+    output is not finite.
 
     Raises:
         TrainingDiverged: with the step, the layer, and the last checkpoint.

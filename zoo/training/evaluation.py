@@ -1,4 +1,4 @@
-"""Loss and metrics of a model on examples that it does not learn from."""
+"""Loss and metrics of a model on test examples."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def evaluate(
 
     Args:
         model: of any backend; it runs in eval mode, in its own dtype.
-        data: as in `fit`; a pair of arrays is tested as a whole.
+        data: as in `fit`; of a pair of arrays, all examples are test examples.
         batch_size: examples in a forward pass; the result does not depend on it.
-        recipe: gives loss and seed of the split; None is `Recipe()`.
+        recipe: its loss, and its seed for the split; None is `Recipe()`.
     """
     recipe = recipe or Recipe()
     loss = recipe.loss_for(model.config)
@@ -33,7 +33,7 @@ def evaluate(
 def evaluate_on(
     model: Model, data: Dataset, examples: Split, loss: str, batch_size: int = 256
 ) -> dict[str, float]:
-    """Return loss and metrics of these examples of a data set, in eval mode."""
+    """Return the loss and metrics of some examples of a data set, in eval mode."""
     backend, tally = get_backend(model), Tally(data.task, loss)
     for start in range(0, len(examples), batch_size):
         stop = min(start + batch_size, len(examples))

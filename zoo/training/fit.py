@@ -19,6 +19,8 @@ from .folder import Checkpoint, RunFolder
 from .history import History
 from .loop import Loop, Options
 
+# Packages whose versions run.json records; null for one that is not installed.
+_PACKAGES = ("numpy", "torch", "tensorflow", "keras", "jax", "flax", "optax")
 # Precision -> dtype of the weights.
 _DTYPES = {
     "float32": "float32",
@@ -48,8 +50,9 @@ def fit(
         model: what `build` or `load` returned.
         data: the name of a data set (see `zoo.data`), a Dataset, or a pair of arrays
             (inputs, targets): channels last, batch first.
-        recipe: how; None is `Recipe()`.
-        callbacks: what watches the run; see `zoo.training.callbacks`.
+        recipe: how to train; None is `Recipe()`.
+        callbacks: called after every step and evaluation; see
+            `zoo.training.callbacks`.
         out: folder for run.json, recipe.json, metrics.jsonl and checkpoints.
         checkpoint_every: steps from one checkpoint to the next; None: at each
             evaluation. There is always one at the end.
@@ -70,11 +73,13 @@ def fit(
         TrainingDiverged: when the loss is not finite.
     """
     recipe = Recipe() if recipe is None else recipe
-    _check_options(recipe, keep, checkpoint_every)
-    check_recipe(model, recipe)
+    if not isinstance(recipe, Recipe):
+        raise ConfigError(f"recipe must be a Recipe; got {type(recipe).__name__}.")
     loss = recipe.loss_for(model.config)
     dataset = as_dataset(data, model.config, seed=recipe.seed, loss=loss)
+    check_recipe(model, recipe)
     _check_monitor(recipe, dataset)
+    _check_counts(keep=keep, checkpoint_every=checkpoint_every)
     first = get_backend(model).join(model) if parallel else True
     folder = RunFolder(out) if out is not None else None
     checkpoint = None
@@ -85,8 +90,10 @@ def fit(
         load_state(model, checkpoint.weights)
     elif folder is not None and first:
         folder.check_free(overwrite)
+    stopper = _stopper(recipe) if first else None
     options = Options(
-        callbacks=_watchers(recipe, folder, callbacks, first),
+        callbacks=_in_order(folder, stopper, callbacks, first),
+        stopper=stopper,
         folder=folder,
         checkpoint_every=checkpoint_every,
         keep=keep,
@@ -103,41 +110,46 @@ def fit(
     return loop.train(checkpoint)
 
 
-def _watchers(
-    recipe: Recipe, folder: RunFolder | None, others: Sequence[Callback], first: bool
+def _stopper(recipe: Recipe) -> EarlyStopping | None:
+    """Return the early stopping that a recipe asks for, if it does."""
+    if recipe.patience is None:
+        return None
+    return EarlyStopping(
+        recipe.monitor, patience=recipe.patience, min_delta=recipe.min_delta
+    )
+
+
+def _in_order(
+    folder: RunFolder | None,
+    stopper: EarlyStopping | None,
+    given: Sequence[Callback],
+    first: bool,
 ) -> list[Callback]:
-    """Return all that watches a run; of several processes the first has the most."""
-    watchers: list[Callback] = []
-    if first:
-        if folder:
-            watchers.append(JSONLines(folder.metrics))
-        if recipe.patience:
-            watchers.append(
-                EarlyStopping(
-                    recipe.monitor, patience=recipe.patience, min_delta=recipe.min_delta
-                )
-            )
-        watchers += others
-    return [*watchers, NaNGuard()]
+    """Return all callbacks in the order of their calls.
+
+    Of several processes only the first calls those that write or report.
+    """
+    if not first:
+        return [NaNGuard()]
+    log = [JSONLines(folder.metrics)] if folder else []
+    return [*log, *([stopper] if stopper else ()), *given, NaNGuard()]
 
 
-def _check_options(recipe: Any, keep: Any, checkpoint_every: Any) -> None:
-    if not isinstance(recipe, Recipe):
-        raise ConfigError(f"recipe must be a Recipe; got {type(recipe).__name__}.")
-    for name, value in (("keep", keep), ("checkpoint_every", checkpoint_every)):
+def _check_counts(**counts: Any) -> None:
+    for name, value in counts.items():
         if value is not None and (type(value) is not int or value < 1):
             raise ConfigError(f"{name} must be a positive integer; got {value!r}.")
 
 
 def _check_monitor(recipe: Recipe, dataset: Dataset) -> None:
-    """Refuse a recipe that watches what is not measured."""
+    """Refuse a recipe whose monitor the evaluations do not measure."""
     metrics = ("loss", *MEASURES[dataset.task])
     if recipe.monitor not in metrics:
         raise ConfigError(
             f"monitor is {recipe.monitor!r}, and this task has {', '.join(metrics)}."
         )
-    watches = recipe.patience is not None or recipe.schedule == "plateau"
-    if watches and not len(dataset.test):
+    needed = recipe.patience is not None or recipe.schedule == "plateau"
+    if needed and not len(dataset.test):
         raise ConfigError(
             "early stopping and plateau watch an evaluation, and this data has no test"
             " examples: give from_arrays(…, test=(inputs, targets))."
@@ -166,7 +178,7 @@ def check_recipe(model: Model, recipe: Recipe) -> None:
 
 
 def _same_run(folder: RunFolder, recipe: Recipe, now: dict[str, Any]) -> Checkpoint:
-    """Return the last checkpoint of a run that had this recipe and these data."""
+    """Return a run's last checkpoint; refuse another recipe, model or data."""
     about = folder.about()
     for name in ("architecture", "config", "data", "task", "classes", "examples"):
         if about.get(name) != now[name]:
@@ -190,7 +202,8 @@ def _same_run(folder: RunFolder, recipe: Recipe, now: dict[str, Any]) -> Checkpo
 
 
 def describe(model: Model, data: Dataset) -> dict[str, Any]:
-    """Return what run.json says of a model and its data."""
+    """Return the contents of run.json for a model and its data."""
+    installed = versions()
     preset, overrides = nearest_preset(model.config)
     return {
         "preset": preset,
@@ -205,5 +218,5 @@ def describe(model: Model, data: Dataset) -> dict[str, Any]:
         "classes": list(data.classes),
         "examples": [len(data.train), len(data.test)],
         "notes": data.notes,
-        "versions": {"zoo": __version__, **versions()},
+        "versions": {"zoo": __version__} | {p: installed.get(p) for p in _PACKAGES},
     }

@@ -1,4 +1,4 @@
-"""A run's folder: what it is, its recipe, its metrics, its checkpoints.
+"""A run's folder: its description, its recipe, its metrics, its checkpoints.
 
     run.json        preset's config, data, backend, versions: enough to build it again
     recipe.json     the recipe
@@ -11,9 +11,9 @@
             progress.json           step, epoch, loss scale, state of the callbacks
             history.jsonl           the metrics up to this step
 
-Every file appears whole or not at all, a checkpoint as one folder. The order of the
-data, augmentation and dropout are functions of (seed, step), so a step number is all
-the position and random state that there is.
+Every file is written atomically, and so is a checkpoint as one folder. The order of the
+data, augmentation and dropout are functions of (seed, step), so that the step number is
+the only position and random state to save.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _OWN = ("run.json", "recipe.json", "metrics.jsonl")
 
 
 class Checkpoint(NamedTuple):
-    """What a run goes on from."""
+    """What a run continues from."""
 
     path: Path
     weights: State
@@ -48,7 +48,7 @@ class Checkpoint(NamedTuple):
 
     @property
     def averaged(self) -> State:
-        """The weights, and in their place the averaged ones where the run has such."""
+        """The weights; the averaged ones where the run has a moving average."""
         averages = {
             name.removeprefix("ema/"): value
             for name, value in self.slots.items()
@@ -74,23 +74,23 @@ class RunFolder:
         return self.path / "checkpoints"
 
     def check_free(self, overwrite: bool = False) -> None:
-        """Refuse a folder that holds anything, save a run that may be overwritten."""
-        ours = any((self.path / name).exists() for name in _OWN)
-        if ours and overwrite:
+        """Refuse a folder that is not empty, except a run that may be overwritten."""
+        has_run = any((self.path / name).exists() for name in _OWN)
+        if has_run and overwrite:
             return
         if self.path.is_file() or (self.path.is_dir() and any(self.path.iterdir())):
-            what = "a run" if ours else "something else"
+            content = "a run" if has_run else "something else"
             raise FileError(
-                f"{self.path} holds {what} already: resume it, choose another folder,"
-                " or ask to overwrite a run."
+                f"{self.path} holds {content} already: resume it, choose another"
+                " folder, or ask to overwrite a run."
             )
 
     def create(
         self, about: Mapping[str, Any], recipe: Recipe, overwrite: bool = False
     ) -> None:
-        """Begin a run here; refuse a folder that holds anything, unless asked.
+        """Begin a run in this folder, which must be empty.
 
-        `overwrite` removes an earlier run's files, and nothing else.
+        `overwrite` removes the files of an earlier run, and nothing else.
         """
         self.check_free(overwrite)
         if overwrite:
@@ -106,25 +106,25 @@ class RunFolder:
         write_text(self.path / "run.json", json.dumps(facts, indent=2))
 
     def write_recipe(self, recipe: Recipe) -> None:
-        """Write recipe.json: the run may be made longer when it goes on."""
+        """Write recipe.json; a run may be made longer when it is resumed."""
         write_text(self.path / "recipe.json", recipe.to_json())
 
     def about(self) -> dict[str, Any]:
-        """Return what run.json says."""
-        found = _read(self.path / "run.json")
-        if found.get("format_version") != FORMAT_VERSION:
+        """Return the contents of run.json."""
+        path = self.path / "run.json"
+        about = _read(path)
+        if (version := about.get("format_version")) != FORMAT_VERSION:
             raise FileError(
-                f"{self.path / 'run.json'} has format_version"
-                f" {found.get('format_version')}; this zoo reads {FORMAT_VERSION}."
+                f"{path} has format_version {version}; this zoo reads {FORMAT_VERSION}."
             )
-        return found
+        return about
 
     def recipe(self) -> Recipe:
         """Return the run's recipe."""
         return Recipe.read(self.path / "recipe.json")
 
     def steps(self) -> list[int]:
-        """Return the steps of all whole checkpoints, in order."""
+        """Return the steps of all complete checkpoints, in order."""
         if not self.checkpoints.is_dir():
             return []
         names = (p.name for p in self.checkpoints.iterdir() if p.is_dir())
@@ -136,14 +136,14 @@ class RunFolder:
         return self.checkpoints / f"step-{step:08d}"
 
     def best(self) -> dict[str, Any] | None:
-        """Return {"step", "monitor", "value"} of the best checkpoint, if there is."""
+        """Return {"step", "monitor", "value"} of the best checkpoint, or None."""
         path = self.checkpoints / "best.json"
         if not path.exists():
             return None
-        found = _read(path)
-        if type(found.get("step")) is not int:
+        best = _read(path)
+        if type(best.get("step")) is not int:
             raise FileError(f"{path} is damaged: it names no step.")
-        return found
+        return best
 
     def write(
         self,
@@ -153,11 +153,11 @@ class RunFolder:
         keep: int,
         every: int | None = None,
     ) -> Path:
-        """Write a checkpoint of the step in `progress`, and drop old ones.
+        """Write a checkpoint of the step in `progress`, and remove old ones.
 
-        The last `keep` stay, and the best: `progress["best"]` says which it is. With
-        `every` only multiples of it count among the last; others stay while they are
-        the best.
+        The last `keep` stay, and the best, whose step is in `progress["best"]`. With
+        `every` only multiples of it count among the last; others stay as long as they
+        are the best.
         """
         step, best = progress["step"], progress.get("best")
         path = self.at(step)
@@ -173,7 +173,7 @@ class RunFolder:
             if self.metrics.exists():
                 shutil.copyfile(self.metrics, temporary / "history.jsonl")
             temporary.chmod(0o755)
-            if path.exists():  # written before: a folder cannot replace another
+            if path.exists():  # a folder cannot replace another that is not empty
                 path.replace(temporary / "old")
             temporary.replace(path)
             shutil.rmtree(path / "old", ignore_errors=True)
@@ -190,27 +190,27 @@ class RunFolder:
     def read(self, step: int | None = None) -> Checkpoint:
         """Return a checkpoint: of a step, or the last.
 
-        Raises FileError where there is none, or a file of it is damaged.
+        Raises FileError if there is none, or one of its files is damaged.
         """
         known = self.steps()
         if not known or (step is not None and step not in known):
-            have = ", ".join(map(str, known)) or "none"
-            raise FileError(f"{self.path} has no such checkpoint; it has: {have}.")
+            steps = ", ".join(map(str, known)) or "none"
+            raise FileError(f"{self.path} has no such checkpoint; it has: {steps}.")
         path = self.at(known[-1] if step is None else step)
         weights, _ = read_file(path / "model.safetensors")
         slots, _ = read_file(path / "optimizer.safetensors")
         return Checkpoint(path, weights, slots, _read(path / "progress.json"))
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the rows of the metrics file; a half-written last line is left out."""
+        """Return the rows of the metrics file, without a half-written last line."""
         return read_rows(self.metrics) if self.metrics.exists() else []
 
     def rewind(self, checkpoint: Checkpoint) -> list[dict[str, Any]]:
-        """Bring the metrics back to those of a checkpoint; return their rows."""
-        kept = checkpoint.path / "history.jsonl"
-        if not kept.exists():
-            raise FileError(f"no such file: {kept}.")
-        rows = read_rows(kept)
+        """Reset the metrics to those of a checkpoint; return their rows."""
+        history = checkpoint.path / "history.jsonl"
+        if not history.exists():
+            raise FileError(f"no such file: {history}.")
+        rows = read_rows(history)
         write_text(self.metrics, "".join(map(json_line, rows)))
         for later in self.steps():
             if later > checkpoint.progress["step"]:
@@ -221,7 +221,7 @@ class RunFolder:
 
 
 def _scalar(value: Any) -> Any:
-    """Return a NumPy number as JSON has it."""
+    """Return a NumPy number as a Python number, for JSON."""
     if hasattr(value, "item"):
         return value.item()
     raise TypeError(f"a callback's state must be JSON; got {type(value).__name__}.")
@@ -231,9 +231,9 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileError(f"no such file: {path}; is {path.parent} the folder of a run?")
     try:
-        found = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except ValueError as error:
         raise FileError(f"{path} is not JSON: {error}.") from None
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise FileError(f"{path} must hold a JSON object.")
-    return found
+    return content

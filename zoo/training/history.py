@@ -1,4 +1,4 @@
-"""What a run leaves (`History`), and a run in progress (`Run`)."""
+"""The result of a run (`History`), and a run in progress (`Run`)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from ..spec.recipe import Recipe
 
 @dataclass
 class History:
-    """What a run left: its rows, in order, and how it ended.
+    """The result of a run: its rows, in order, and how it ended.
 
-    Rows of training steps have `split` "train", `step`, `epoch`, `loss`, `lr`; rows of
-    evaluations their own split, `step`, `epoch`, `loss` and the task's metrics.
+    The row of a training step has `split` "train", `step`, `epoch`, `loss`, `lr`; the
+    row of an evaluation has its own split, `step`, `epoch`, `loss` and the task's
+    metrics.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0  # in training steps alone, of this process
     stopped: str | None = None  # why it ended early
     best: dict[str, Any] | None = None  # {"step", "monitor", "value"}
-    average: State | None = None  # with `ema`: what `zoo.load_state` takes
+    average: State | None = None  # with `ema`: weights for `zoo.load_state`
 
     @property
     def losses(self) -> np.ndarray:
@@ -47,7 +48,7 @@ class Run:
     ) -> None:
         self._trainer, self._model = trainer, model
         self.data, self.recipe, self.steps = data, recipe, steps
-        self.step = 0  # updates done
+        self.step = 0  # how many updates are done
         self.history = History()
         self.folder: Path | None = None
         self.batch: Batch | None = None  # the last one

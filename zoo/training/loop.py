@@ -1,7 +1,7 @@
 """The training loop: batches, learning rate, evaluation, checkpoints, for any model.
 
-A backend gives one thing, its `Trainer`, whose `step` updates the weights. All else is
-here, once: so a run is the same run in every framework, and continues in any of them.
+A backend provides only its `Trainer`, whose `step` updates the weights. All else is in
+this module: so a run is the same in every framework, and any of them can continue it.
 """
 
 from __future__ import annotations
@@ -33,20 +33,23 @@ from .progress import Progress
 
 @dataclass(frozen=True)
 class Options:
-    """How a run is carried out: nothing here changes what is learned.
+    """How a run is carried out; no option changes what the model learns.
 
     Args:
         callbacks: called after every step and every evaluation, in this order.
-        folder: gets the checkpoints; None: there are none.
+        stopper: the callback, if any, whose end of the run is final: once it has
+            stopped a run, resuming does not train on.
+        folder: where checkpoints are written; None: nowhere.
         checkpoint_every: steps from one checkpoint to the next; None: at each
             evaluation.
         keep: how many of the last checkpoints stay, beside the best.
         compile, parallel: as in `fit`.
-        first: this is the first of several processes, which alone writes.
-        evaluate: test the model as the recipe says.
+        first: whether this is the first of several processes, which alone writes.
+        evaluate: whether to evaluate the model at the recipe's intervals.
     """
 
     callbacks: Sequence[Callback] = ()
+    stopper: EarlyStopping | None = None
     folder: RunFolder | None = None
     checkpoint_every: int | None = None
     keep: int = 3
@@ -78,7 +81,7 @@ class Loop:
         self.progress = Progress(recipe)
 
     def train(self, checkpoint: Checkpoint | None = None) -> History:
-        """Train to the end; from a checkpoint on if there is one."""
+        """Train to the last step; start from a checkpoint if there is one."""
         run = self.run
         with ExitStack() as stack:
             stack.callback(self.trainer.close)
@@ -101,13 +104,13 @@ class Loop:
                 if better or (run.step % every == 0 if every else evaluated):
                     self._save()
             self._save()
-            self.trainer.lead([0.0])  # none returns before the first has written
+            self.trainer.lead([0.0])  # all wait until the first has written
             if self.recipe.ema is not None:
                 with self.trainer.averaged():
                     run.history.average = state(self.model)
         return run.history
 
-    # What cannot be trained is refused before the first step.
+    # Checks before the first step.
 
     def _smallest_part(self) -> int:
         """Return how many examples the smallest part of any batch has."""
@@ -130,7 +133,7 @@ class Loop:
             )
 
     def _checked(self, batch: Batch) -> Batch:
-        """Return a batch with targets of the loss's kind; refuse what cannot be."""
+        """Return a batch with targets of the loss's dtype; refuse impossible ones."""
         if self.run.batch is None:  # once: all batches are alike
             as_inputs(self.model.config, batch.inputs)
         targets = np.asarray(batch.targets)
@@ -244,7 +247,10 @@ class Loop:
             run.step = progress["step"]
             run.history.best = progress["best"]
             self.progress.restore(progress)
-            self._restore_callbacks(progress)
+            self._restore_callbacks(progress["callbacks"])
+            stopper = self.options.stopper
+            if stopper is not None and stopper.exhausted:
+                run.history.stopped = progress["stopped"]
         except (KeyError, TypeError, ValueError) as error:
             raise FileError(
                 f"{checkpoint.path / 'progress.json'} is damaged: {error}."
@@ -259,19 +265,17 @@ class Loop:
         run.last_checkpoint = checkpoint.path
         if self.options.first:
             run.history.rows = folder.rewind(checkpoint)
-        self.trainer.lead([0.0])  # the others read what the first has brought back
+        self.trainer.lead([0.0])  # the others wait for the rows of the first
         if not self.options.first:
             run.history.rows = folder.rows()
 
-    def _restore_callbacks(self, progress: dict[str, Any]) -> None:
-        """Give each callback the saved state of the first of its kind that is left."""
-        saved = [(str(name), dict(own)) for name, own in progress["callbacks"]]
+    def _restore_callbacks(self, states: Sequence[Any]) -> None:
+        """Restore each callback from the first unused state of its class."""
+        saved = [(str(name), dict(own)) for name, own in states]
         for callback in self.options.callbacks:
             names = [name for name, _ in saved]
             if (kind := type(callback).__name__) in names:
                 callback.restore(saved.pop(names.index(kind))[1])
-            if isinstance(callback, EarlyStopping) and callback.exhausted:
-                self.run.history.stopped = progress["stopped"]
 
     def _check_slots(self, checkpoint: Checkpoint) -> None:
         """Refuse a checkpoint that lacks a moment of some weight."""

@@ -1,4 +1,4 @@
-"""The LR range test: the loss while the learning rate rises, and where it falls best.
+"""The LR range test: the loss while the learning rate rises, and a rate to take.
 
 Smith 2017, "Cyclical Learning Rates for Training Neural Networks", arXiv:1506.01186.
 """
@@ -22,19 +22,19 @@ from .history import Run
 from .loop import Loop, Options
 from .rows import Row
 
-WORSE = 4.0  # times the least smoothed loss: there the test stops
+WORSE = 4.0  # the test stops at this multiple of the least smoothed loss
 LEAST = 20  # steps
 
 
 class LRFinding(NamedTuple):
-    """What an LR range test found; the arrays are float64, of one length.
+    """The result of an LR range test; the arrays are float64, of one length.
 
-    `rates` (K,) rise from `low` by a constant factor; K is less than the steps asked
-    for where the test stopped early. `losses` (K,) are those before each update.
-    `smoothed` (K,) is a mean over the neighbours on both sides, up to a twentieth of
-    the steps away, with weights that fall linearly. `suggestion` is the rate at which
-    `smoothed` falls steepest over the logarithm of the rate, the first tenth of the
-    steps left out; None where it falls nowhere.
+    `rates` (K,) rise from `low` by a constant factor; K is less than `steps` if the
+    test stopped early. `losses` (K,) are those before each update. `smoothed` (K,) is
+    a mean over the neighbours on both sides, up to a twentieth of the steps away, with
+    weights that fall linearly. `suggestion` is the rate at which `smoothed` falls
+    steepest over the logarithm of the rate, not counting the first tenth of the steps;
+    None if it never falls.
     """
 
     rates: np.ndarray
@@ -54,8 +54,8 @@ def lr_find(
 ) -> LRFinding:
     """Train with a rate that rises at every step, and suggest one.
 
-    The test stops once the smoothed loss is above 4 times its least value, or a loss
-    is not finite. The model's weights and buffers are put back afterwards.
+    The test stops when the smoothed loss is above 4 times its least value, or a loss
+    is not finite. The model's weights and buffers are restored afterwards.
 
     Args:
         model: of any backend.
@@ -63,28 +63,27 @@ def lr_find(
         recipe: its optimizer, batch size, precision and so on; its learning rate,
             schedule and length do not matter.
         low, high: first and last rate.
-        steps: of the whole rise, at least 20.
+        steps: how many, from the first rate to the last; at least 20.
 
     Raises:
-        ConfigError: for a range or a number of steps that makes no sense, and what
-            `fit` refuses.
-        TrainingDiverged: where already one of the first losses is not finite.
+        ConfigError: for an empty range, too few steps, or what `fit` refuses.
+        TrainingDiverged: if one of the first losses is not finite.
     """
     if not (0 < low < high and math.isfinite(high)):
         raise ConfigError(f"low must be positive, and below high; got {low}, {high}.")
     if type(steps) is not int or steps < LEAST:
         raise ConfigError(f"steps must be at least {LEAST}; got {steps!r}.")
     recipe = _rising(recipe or Recipe(), low, high, steps)
-    check_recipe(model, recipe)
     loss = recipe.loss_for(model.config)
     dataset = as_dataset(data, model.config, seed=recipe.seed, loss=loss)
-    watch, kept = _Watch(steps), state(model)
-    loop = Loop(model, dataset, recipe, Options(callbacks=(watch,), evaluate=False))
+    check_recipe(model, recipe)
+    log, weights = _Losses(steps), state(model)
+    loop = Loop(model, dataset, recipe, Options(callbacks=(log,), evaluate=False))
     try:
         loop.train()
     finally:
-        get_backend(model).write(model, kept)
-    losses = np.array(watch.losses)
+        get_backend(model).write(model, weights)
+    losses = np.array(log.losses)
     if len(losses) < 3:
         raise TrainingDiverged(
             f"the loss is not finite at step {len(losses) + 1}, with a rate of"
@@ -96,8 +95,8 @@ def lr_find(
 
 
 def _steepest(rates: np.ndarray, smoothed: np.ndarray, skip: int) -> float | None:
-    """Return the rate where a curve falls steepest, the first `skip` left out."""
-    slope = np.gradient(smoothed)  # over equal steps of the logarithm
+    """Return the rate where a curve falls steepest, after the first `skip`."""
+    slope = np.gradient(smoothed)  # rates are equally spaced in their logarithm
     slope[:skip] = 0
     at = int(slope.argmin())
     return float(rates[at]) if slope[at] < 0 else None
@@ -108,7 +107,7 @@ def _rising(recipe: Recipe, low: float, high: float, steps: int) -> Recipe:
     return recipe.override(
         lr=low,
         schedule="exponential",
-        gamma=(high / low) ** (steps / (steps - 1)),  # over all steps, and one more
+        gamma=(high / low) ** (steps / (steps - 1)),  # so that the last rate is high
         decay_every=None,
         min_lr=0.0,
         epochs=None,
@@ -117,8 +116,8 @@ def _rising(recipe: Recipe, low: float, high: float, steps: int) -> Recipe:
     )
 
 
-class _Watch(Callback):
-    """Keeps the losses, and stops the run where they have risen too far."""
+class _Losses(Callback):
+    """Keeps the losses, and stops the run when they have risen too far."""
 
     def __init__(self, steps: int) -> None:
         self.steps, self.losses = steps, list[float]()
@@ -134,7 +133,9 @@ class _Watch(Callback):
 
 
 def _smooth(losses: np.ndarray, steps: int) -> np.ndarray:
-    place = np.arange(len(losses))
+    """Return the mean over the neighbours, with weights that fall linearly: (K,)."""
+    position = np.arange(len(losses))
     reach = 1 + steps // 20
-    weights = np.maximum(0, reach - np.abs(place[:, None] - place))
+    distance = np.abs(position[:, None] - position)  # (K, K)
+    weights = np.maximum(0, reach - distance)
     return weights @ losses / weights.sum(1)

@@ -1,7 +1,7 @@
 """Figures: learning-rate curves and LR range tests, as PNG, SVG or PDF.
 
-matplotlib is imported when a figure is drawn, without pyplot: no window opens and no
-state is left behind.
+matplotlib is imported when a figure is drawn, and without pyplot: no window opens, and
+no global state changes.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ def schedule(recipe: Recipe, steps: int, path: str | os.PathLike[str]) -> None:
     """Draw the learning rate of each of `steps` updates.
 
     Args:
-        recipe: whose schedule. Of plateau it is the rate before any decay.
+        recipe: whose schedule. For plateau it is the rate before any decay.
         steps: length of the run.
-        path: of the figure; its ending says the format: .png, .svg or .pdf.
+        path: of the figure; its suffix is its format: .png, .svg or .pdf.
 
     Raises:
-        FileError: for a path that cannot be written, or another ending.
-        MissingPackageError: where matplotlib is not installed.
+        FileError: for a path that cannot be written, or another suffix.
+        MissingPackageError: if matplotlib is not installed.
     """
     drawing, axes = figure(path)
     # as steps: a rate holds from its update to the next
@@ -48,19 +48,19 @@ def lr_curves(findings: Mapping[str, LRFinding], path: str | os.PathLike[str]) -
 
     Args:
         findings: what `zoo.lr_find` returned, by backend.
-        path: as in `schedule`; also what is raised.
+        path: as in `schedule`; the same errors are raised.
     """
     drawing, axes = figure(path)
-    for backend, found in findings.items():
-        colour = COLOURS.get(backend, INK)
-        axes.plot(found.rates, found.losses, color=colour, alpha=0.3, linewidth=1)
-        label = TITLES.get(backend, backend)
-        axes.plot(found.rates, found.smoothed, color=colour, label=label)
-        if found.suggestion is not None:
-            axes.axvline(found.suggestion, color=colour, linestyle=":")
-            text = f" {found.suggestion:.2g}"
+    for backend, finding in findings.items():
+        colour, label = COLOURS.get(backend, INK), TITLES.get(backend, backend)
+        rates, suggestion = finding.rates, finding.suggestion
+        axes.plot(rates, finding.losses, color=colour, alpha=0.3, linewidth=1)
+        axes.plot(rates, finding.smoothed, color=colour, label=label)
+        if suggestion is not None:
+            axes.axvline(suggestion, color=colour, linestyle=":")
             top = ("data", "axes fraction")
-            axes.annotate(text, (found.suggestion, 0.97), None, top, color=colour)
+            text = f" {suggestion:.2g}"
+            axes.annotate(text, (suggestion, 0.97), None, top, color=colour)
     axes.set(xscale="log", xlabel="learning rate", ylabel="training loss")
     axes.legend(frameon=False, loc="lower left")
     write(drawing, path)
@@ -69,22 +69,22 @@ def lr_curves(findings: Mapping[str, LRFinding], path: str | os.PathLike[str]) -
 def losses(
     curves: Mapping[str, np.ndarray], path: str | os.PathLike[str], title: str = ""
 ) -> None:
-    """Draw the training losses of one run in several rooms.
+    """Draw the training losses of one run in several backends.
 
-    Curves that coincide stay visible: each later one is drawn thinner, on top.
+    Equal curves stay visible: each later one is thinner, and on top.
 
     Args:
         curves: loss of every step, (steps,), by backend.
-        path: as in `schedule`; also what is raised.
+        path: as in `schedule`; the same errors are raised.
         title: above the figure.
     """
     drawing, axes = figure(path)
-    for place, (backend, values) in enumerate(curves.items()):
+    for number, (backend, values) in enumerate(curves.items()):
         axes.plot(
             np.arange(1, len(values) + 1),
             values,
             color=COLOURS.get(backend, INK),
-            linewidth=max(1.0, 5.0 - 2 * place),
+            linewidth=max(1.0, 5.0 - 2 * number),
             label=TITLES.get(backend, backend),
         )
     axes.set(xlabel="step", ylabel="training loss", title=title, yscale="log")
@@ -95,8 +95,8 @@ def losses(
 def figure(path: str | os.PathLike[str]) -> tuple[Any, Any]:
     """Return an empty figure and its axes.
 
-    Raises FileError for a path whose ending is no known format, and
-    MissingPackageError where matplotlib is not installed.
+    Raises FileError for a path whose suffix is no known format, and
+    MissingPackageError if matplotlib is not installed.
     """
     if Path(path).suffix.lower() not in _FORMATS:
         raise FileError(f"a figure ends in {', '.join(_FORMATS)}; got {path}.")
@@ -116,5 +116,5 @@ def figure(path: str | os.PathLike[str]) -> tuple[Any, Any]:
 
 
 def write(drawing: Any, path: str | os.PathLike[str]) -> None:
-    """Write a figure, whole or not at all."""
+    """Write a figure to a file; an error leaves no half-written file."""
     atomically(Path(path), drawing.savefig)

@@ -1,4 +1,4 @@
-"""What a run must remember beside its weights and moments, to continue from there."""
+"""The state of a run beside its weights and moments, as checkpoints save it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Best:
     def __init__(self, sign: int, min_delta: float = 0.0) -> None:
         self.sign, self.min_delta = sign, min_delta
         self.value: float | None = None
-        self.bad = 0  # evaluations since then
+        self.bad = 0  # evaluations since the best
 
     def improved(self, value: float) -> bool:
         """Count an evaluation; return whether it is the best so far."""
@@ -43,7 +43,7 @@ class LossScale:
         self.value, self.good = 65536.0 if self.on else 1.0, 0
 
     def update(self, finite: bool) -> None:
-        """Count a step; raises TrainingDiverged where no scale is small enough."""
+        """Count a step; raise TrainingDiverged if no scale is small enough."""
         if not self.on:
             return
         self.good = self.good + 1 if finite else 0
@@ -80,7 +80,7 @@ class Progress:
         return self.best.improved(value)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `restore` takes, as JSON values."""
+        """Return this state as JSON values, for `restore`."""
         return {
             "lr_factor": self.factor,
             "loss_scale": [self.scale.value, self.scale.good],
@@ -88,7 +88,7 @@ class Progress:
         }
 
     def restore(self, progress: Mapping[str, Any]) -> None:
-        """Continue from what a checkpoint's progress.json holds."""
+        """Continue from the values in a checkpoint's progress.json."""
         self.factor = progress["lr_factor"]
         self.scale.value, self.scale.good = progress["loss_scale"]
         self.plateau.value, self.plateau.bad = progress["plateau"]

@@ -1,6 +1,6 @@
-"""Open a run's folder again: its model (`revive`), all of it (`rebuild`), or train on.
+"""Open a run's folder again: its model (`revive`), its data too, or to train on.
 
-Any backend continues what any other began.
+Any backend continues a run of any other.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from .fit import fit
 from .folder import Checkpoint, RunFolder
 from .history import History
 
-ARRAYS = "arrays"  # name of a data set made by `from_arrays`
+ARRAYS = "arrays"  # the name that `from_arrays` gives a data set
 
 
 class Revived(NamedTuple):
-    """A run's model with the weights of a checkpoint, and what is known of the run."""
+    """A run's model with the weights of a checkpoint, and the rest of the run."""
 
     model: Model
     recipe: Recipe
     checkpoint: Checkpoint
-    about: dict[str, Any]  # what run.json says
+    about: dict[str, Any]  # the contents of run.json
 
 
 def revive(
@@ -43,11 +43,11 @@ def revive(
     """Return a run's model with the weights of a checkpoint.
 
     Args:
-        folder: of the run.
+        folder: the run's.
         backend: to build in; None: the one that the run began in.
         device: as in `build`.
         step: of the checkpoint; None: the last.
-        averaged: take the averaged weights where the run has such.
+        averaged: take the averaged weights if the run has them.
 
     Raises:
         FileError: for a folder without such a checkpoint, or with damaged files.
@@ -84,8 +84,8 @@ def rebuild(
         raise FileError(f"{folder.path / 'run.json'} lacks 'data'.")
     if name == ARRAYS:
         raise ConfigError(
-            f"{folder.path} learned arrays, which it does not hold: continue with"
-            " zoo.fit(model, (inputs, targets), recipe, out=…, resume=True)."
+            f"{folder.path} was trained on arrays, which it does not store: continue"
+            " with zoo.fit(model, (inputs, targets), recipe, out=…, resume=True)."
         )
     where = {"path": about.get("data_path"), "loss": recipe.loss_for(model.config)}
     data = load_dataset(name, model.config, seed=recipe.seed, **where)

@@ -1,4 +1,4 @@
-"""Rows of metrics: one JSON object a line, whose floats read back to the bit."""
+"""Rows of metrics: one JSON object per line, whose floats are exact when read."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def json_line(row: Row) -> str:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a metrics file; an unfinished last line is left out.
+    """Return the rows of a metrics file, without an unfinished last line.
 
     Raises FileError for any other line that is no row.
     """

@@ -1,4 +1,4 @@
-"""What a run starts from: a config that fits its data, and its first weights."""
+"""The start of a run: a config that fits its data, and the first weights."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from .folder import Checkpoint, RunFolder
 
 
 class Weights(NamedTuple):
-    """A file with the first weights, and whose they are."""
+    """A file with the first weights, and its config."""
 
     file: Path
     config: Config
-    checkpoint: Checkpoint | None  # that the file belongs to
-    foreign: bool  # not written by zoo
+    checkpoint: Checkpoint | None  # of which the file is a part
+    foreign: bool  # whether another program wrote it
 
 
 class Start(NamedTuple):
-    """A config fitted to data, and weights to start from if there are such."""
+    """A config fitted to data, and weights to start from, if any."""
 
     config: Config
     data: str
     weights: Weights | None
-    changed: Mapping[str, Any]  # what the data changed in the config
+    changed: Mapping[str, Any]  # fields that were changed to fit the data
 
 
 def resolve(
@@ -45,15 +45,15 @@ def resolve(
     keep: Collection[str] = (),
     init_from: Path | None = None,
 ) -> Start:
-    """Return a preset's config as the data wants it.
+    """Return a preset's config, fitted to the data.
 
     Args:
         name: of the preset, for messages.
         config: its config, already changed by hand.
         data: name of a data set; None: the embedded one that fits.
-        keep: fields that were set by hand, which the data does not change.
-        init_from: a model file, or a run's folder, with the first weights. Their
-            config is taken instead, of which the data changes the classes alone.
+        keep: fields that were set by hand, and are not changed to fit the data.
+        init_from: a model file, or a run's folder, with the first weights. Then
+            their config is used, and only its classes are fitted to the data.
 
     Raises:
         ConfigError: for data or weights that do not fit the preset.
@@ -104,7 +104,7 @@ def read_data(start: Start, recipe: Recipe, path: Path | None = None) -> Dataset
 def build(
     start: Start, recipe: Recipe, backend: str = "torch", device: str | None = None
 ) -> Model:
-    """Return the model with its first weights, in the dtype that the recipe trains."""
+    """Return the model with its first weights, in the recipe's dtype."""
     dtype = "float64" if recipe.precision == "float64" else "float32"
     where: dict[str, Any] = {"dtype": dtype, "device": device}
     if start.weights is None:
@@ -115,7 +115,7 @@ def build(
 def _loaded(
     start: Start, weights: Weights, backend: str, seed: int, where: dict[str, Any]
 ) -> Model:
-    """Return the file's model; its head is new where the classes are others."""
+    """Return the file's model, with a new head if the classes differ."""
     classes = getattr(start.config, "num_classes", None)
     name = weights.config if weights.foreign else None
     model = load(
@@ -124,10 +124,10 @@ def _loaded(
     if weights.checkpoint is None and model.config == start.config:
         return model
     arrays = state(model)
-    if weights.checkpoint is not None:  # where there is a moving average, that
+    if weights.checkpoint is not None:  # prefer the moving average
         averaged = weights.checkpoint.averaged.items()
         arrays |= {n: a for n, a in averaged if a.shape == arrays[n].shape}
-    if model.config != start.config:  # changed by hand: dropout, for instance
+    if model.config != start.config:  # changed by hand, such as dropout
         model = construct(start.config, backend, **where)
     load_state(model, arrays)
     return model

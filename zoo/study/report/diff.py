@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from html import escape as e
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..intervals import RESAMPLES, Estimate, verdict
 from ..results import STEPS
-from .charts import Mark
-from .figures import forest
-from .rows import Column, Time, View, column_of, mapping
-from .tables import key, table
-from .words import Styles, items, mebibytes, ratio, seconds, times
+from .figures import Figures, forest
+from .marks import Mark
+from .parts import Cell, Part, Section, Sentence, Table, key, tables
+from .rows import Column, Styles, Time, View, column_of, mapping
+from .words import mebibytes, ratio, seconds, times
 
-Section = tuple[str, str, str, str]  # name, title, lead, HTML
 Key = tuple[str, Column, str, int]
 _LEAD = (
-    "New time over old. The two were measured apart, so rounds cannot be paired: the"
-    " 95 % interval draws from each on its own, and cannot know of a machine that"
-    " was busier on one of the days."
+    "New time divided by old time. The two studies were measured separately, so their"
+    " rounds cannot be paired: the 95 % interval resamples each study on its own. It"
+    " does not account for a machine that was busier on one of the days."
 )
+
+
+class Pair(NamedTuple):
+    """A time that was measured in both studies."""
+
+    old: Time
+    new: Time
+    ratio: Estimate  # new over old
+
+
+class Changes(NamedTuple):
+    """What changed, in sentences."""
+
+    pairs: int
+    faster: int
+    slower: int
+    undecided: int
+    extremes: Sequence[Sentence]
+    other_machines: bool
 
 
 def unpaired_ratio(ours: Sequence[float], others: Sequence[float]) -> Estimate:
@@ -32,163 +50,149 @@ def unpaired_ratio(ours: Sequence[float], others: Sequence[float]) -> Estimate:
     """
     random = np.random.default_rng(0)
 
-    def drawn(values: Sequence[float]) -> np.ndarray:
+    def medians(values: Sequence[float]) -> np.ndarray:
         array = np.asarray(values, np.float64)
-        picks = random.integers(len(array), size=(RESAMPLES, len(array)))
-        return np.median(array[picks], axis=1)
+        draws = random.integers(len(array), size=(RESAMPLES, len(array)))
+        return np.median(array[draws], axis=1)  # (RESAMPLES,)
 
-    low, high = np.percentile(drawn(ours) / drawn(others), [2.5, 97.5])
+    low, high = np.percentile(medians(ours) / medians(others), [2.5, 97.5])
     return Estimate(float(np.median(ours) / np.median(others)), float(low), float(high))
 
 
 def changes(
     old: Sequence[View], new: Sequence[View], styles: Styles
 ) -> Iterator[Section]:
-    """Give the sections of the report on what changed."""
-    pairs = _pairs(old, new)
-    found = [
-        (a, b, unpaired_ratio(b.samples, a.samples))
-        for a, b in pairs
-        if a.samples and b.samples
-    ]
-    yield "summary", "In short", "", _summary(found, styles, old, new)
-    with_, lead = "What it was measured with", "Only what is not the same in both."
-    yield "environment", with_, lead, _environment(old, new, styles)
-    yield "ratios", "What became faster or slower", _LEAD, _charts(found, styles)
-    yield (
-        "cells",
-        "Cells that came, went, or changed their state",
-        "",
-        _cells(old, new, styles),
+    """Yield the sections of the report on what changed."""
+    pairs = list(_pairs(old, new))
+    summary = [Part("", _summary(pairs, styles, old, new))]
+    yield Section("summary", "In short", "", "changes.html", summary)
+    yield Section(
+        "environment",
+        "What it was measured with",
+        "Only what differs between the two.",
+        "environments.html",
+        [Part("", _environment(old, new, styles))],
     )
-    yield "numbers", "Every time, before and after", _LEAD, _table(found, styles)
+    if figures := _charts(pairs, styles):
+        title, parts = "What became faster or slower", [Part("", figures)]
+        yield Section("ratios", title, _LEAD, "wide_figures.html", parts, legend=True)
+    if sentences := _cells(old, new, styles):
+        title = "Cells that are new, gone, or in another state"
+        yield Section("cells", title, "", "sentences.html", [Part("", sentences)])
+    if numbers := _table(pairs, styles):
+        title = "Every time, before and after"
+        yield Section("numbers", title, _LEAD, "tables.html", [Part("", numbers)])
 
 
-def _pairs(old: Sequence[View], new: Sequence[View]) -> list[tuple[Time, Time]]:
+def _pairs(old: Sequence[View], new: Sequence[View]) -> Iterator[Pair]:
     after = {(i, _key(t)): t for i, view in enumerate(new) for t in view.times}
-    return [
-        (t, after[i, _key(t)])
-        for i, view in enumerate(old)
-        for t in view.times
-        if (i, _key(t)) in after
-    ]
+    for i, view in enumerate(old):
+        for a in view.times:
+            b = after.get((i, _key(a)))
+            if b and a.samples and b.samples:
+                yield Pair(a, b, unpaired_ratio(b.samples, a.samples))
 
 
 def _key(t: Time) -> Key:
-    return t.preset, t.column, t.what, t.batch
-
-
-Found = Sequence[tuple[Time, Time, Estimate]]
+    return t.preset, t.column, t.step, t.batch
 
 
 def _summary(
-    found: Found, styles: Styles, old: Sequence[View], new: Sequence[View]
-) -> str:
-    if not found:
-        return "<p>No time was measured in both, so there is nothing to compare.</p>"
-    by = {"faster": [], "slower": [], "within noise": []}
-    for row in found:
-        by[verdict(row[2])].append(row)
-    told = [
-        f"<p>{len(found)} times were measured in both: {len(by['faster'])} became"
-        f" faster, {len(by['slower'])} slower, and of {len(by['within noise'])} the"
-        " noise hides whether they changed.</p>"
-    ]
-    lines = []
+    pairs: Sequence[Pair], styles: Styles, old: Sequence[View], new: Sequence[View]
+) -> Changes:
+    by: dict[str, list[Pair]] = {"faster": [], "slower": [], "within noise": []}
+    for pair in pairs:
+        by[verdict(pair.ratio)].append(pair)
+    extremes = []
     for word, sign in (("slower", -1), ("faster", 1)):
-        for a, _, r in sorted(by[word], key=lambda row: sign * row[2].value)[:5]:
-            name = f"{e(a.preset)} in {e(styles[a.column].title)}"
-            lines.append(
-                f"<b>{name}</b>, {e(a.what)}, batch {a.batch}, became {word}:"
-                f" {ratio(r)}"
-            )
-    told.append(items(lines) if lines else "")
-    if _machines(old) != _machines(new):
-        told.append(
-            '<p class="noise"><b>Different machines:</b> the times say more about them'
-            " than about the versions.</p>"
-        )
-    return "".join(told)
+        order = sorted(by[word], key=lambda pair: sign * pair.ratio.value)
+        for t, _, estimate in order[:5]:
+            subject = f"{t.preset} in {styles[t.column].title}"
+            rest = f", {t.step}, batch {t.batch}, became {word}: {ratio(estimate)}"
+            extremes.append(Sentence(subject, rest))
+    return Changes(
+        len(pairs),
+        len(by["faster"]),
+        len(by["slower"]),
+        len(by["within noise"]),
+        extremes,
+        _machines(old) != _machines(new),
+    )
 
 
-def _machines(found: Sequence[View]) -> set[str]:
-    return {str(c.get("machine", "")) for view in found for c in view.cells}
+def _machines(views: Sequence[View]) -> set[str]:
+    return {str(c.get("machine", "")) for view in views for c in view.cells}
 
 
-def _charts(found: Found, styles: Styles) -> str:
-    if not found:
-        return ""
-    low = min(0.8, *(r.low for *_, r in found)) / 1.04
-    high = max(1.25, *(r.high for *_, r in found)) * 1.04
-    charts = []
-    for preset in dict.fromkeys(a.preset for a, *_ in found):
-        for what in STEPS:
-            rows = [
-                row for row in found if (row[0].preset, row[0].what) == (preset, what)
-            ]
-            batches = sorted({a.batch for a, *_ in rows})
-            groups = [
-                (
-                    f"batch {n}",
-                    [_mark(row, styles) for row in rows if row[0].batch == n],
-                )
-                for n in batches
-            ]
-            caption = f"{preset}, {what}: new time over old, below 1× is faster"
-            if picture := forest(caption, groups, (low, high)):
-                words = f"<figcaption>{e(caption)}</figcaption>"
-                charts.append(f"<figure>{words}{picture}</figure>")
-    return f'<div class="grid pairs">{"".join(charts)}</div>'
+def _charts(pairs: Sequence[Pair], styles: Styles) -> Figures:
+    if not pairs:
+        return []
+    low = min(0.8, *(p.ratio.low for p in pairs)) / 1.04
+    high = max(1.25, *(p.ratio.high for p in pairs)) * 1.04
+    figures = []
+    for preset, step in product(dict.fromkeys(p.old.preset for p in pairs), STEPS):
+        rows = [p for p in pairs if (p.old.preset, p.old.step) == (preset, step)]
+        groups = [
+            (f"batch {n}", [_mark(p, styles) for p in rows if p.old.batch == n])
+            for n in sorted({p.old.batch for p in rows})
+        ]
+        if groups:
+            caption = f"{preset}, {step}: new time over old, below 1× is faster"
+            figures.append(forest(caption, groups, (low, high)))
+    return figures
 
 
-def _mark(row: tuple[Time, Time, Estimate], styles: Styles) -> Mark:
-    a, _, r = row
-    style = styles[a.column]
-    tip = f"{style.title}, batch {a.batch}: {ratio(r)}\n{verdict(r)}"
-    return Mark(style, *r, times(r.value), tip, verdict(r) == "within noise")
+def _mark(pair: Pair, styles: Styles) -> Mark:
+    style, word = styles[pair.old.column], verdict(pair.ratio)
+    tip = f"{style.title}, batch {pair.old.batch}: {ratio(pair.ratio)}\n{word}"
+    text = times(pair.ratio.value)
+    return Mark(style, *pair.ratio, text, tip, word == "within noise")
 
 
-def _table(found: Found, styles: Styles) -> str:
+def _table(pairs: Sequence[Pair], styles: Styles) -> list[Table]:
     rows = [
         [
-            e(a.preset),
-            key(styles, a.column),
-            e(a.what),
+            a.preset,
+            key(styles[a.column]),
+            a.step,
             str(a.batch),
             seconds(a.seconds.value if a.seconds else None),
             seconds(b.seconds.value if b.seconds else None),
-            ratio(r),
-            verdict(r),
+            ratio(estimate),
+            verdict(estimate),
             f"{mebibytes(a.peak_bytes)} → {mebibytes(b.peak_bytes)}",
         ]
-        for a, b, r in found
+        for a, b, estimate in pairs
     ]
     head = (
         "network", "framework", "step", "batch", "before", "after", "after / before",
         "verdict", "peak memory",
     )  # fmt: skip
-    return table(head, rows, "numbers") if rows else ""
+    return tables("numbers", head, rows)
 
 
-def _cells(old: Sequence[View], new: Sequence[View], styles: Styles) -> str:
-    """Tell which cells are in one study alone, and which fail in one alone."""
-    a, b = _states(old), _states(new)
-    told = []
-    for cell in dict.fromkeys([*a, *b]):
+def _cells(old: Sequence[View], new: Sequence[View], styles: Styles) -> list[Sentence]:
+    """Return which cells are in one study only, and which changed their state."""
+    before, after = _states(old), _states(new)
+    sentences = []
+    for cell in dict.fromkeys([*before, *after]):
         preset, column, seed = cell
-        name = f"<b>{e(preset)} in {e(styles[column].title)}, seed {e(str(seed))}</b>"
-        if cell not in b:
-            told.append(f"{name} is not in the new study.")
-        elif cell not in a:
-            told.append(f"{name} is new: {e(b[cell])}.")
-        elif a[cell] != b[cell]:
-            told.append(f"{name}: before {e(a[cell])}; now {e(b[cell])}.")
-    return items([t.replace("..", ".") for t in told]) if told else ""
+        if cell not in after:
+            rest = " is not in the new study."
+        elif cell not in before:
+            rest = f" is new: {after[cell]}."
+        elif before[cell] != after[cell]:
+            rest = f": before {before[cell]}; now {after[cell]}."
+        else:
+            continue
+        subject = f"{preset} in {styles[column].title}, seed {seed}"
+        sentences.append(Sentence(subject, rest.replace("..", ".")))
+    return sentences
 
 
-def _states(found: Sequence[View]) -> dict[tuple[str, Column, Any], str]:
+def _states(views: Sequence[View]) -> dict[tuple[str, Column, Any], str]:
     states = {}
-    for view in found:
+    for view in views:
         for cell in view.cells:
             error = f" ({cell['error']})" if cell.get("error") else ""
             state = f"{cell.get('status')}{error}"
@@ -196,48 +200,55 @@ def _states(found: Sequence[View]) -> dict[tuple[str, Column, Any], str]:
     return states
 
 
-def _environment(old: Sequence[View], new: Sequence[View], styles: Styles) -> str:
+def _environment(
+    old: Sequence[View], new: Sequence[View], styles: Styles
+) -> list[Table]:
     """Return what the two were measured with, where it is not the same."""
-    a, b = _facts(old, styles), _facts(new, styles)
+    before, after = _facts(old, styles), _facts(new, styles)
     rows = [
-        [f"<b>{e(name)}</b>", e(a.get(name, "–")), e(b.get(name, "–"))]
-        for name in dict.fromkeys([*a, *b])
-        if a.get(name) != b.get(name)
+        [Cell(name, strong=True), before.get(name, "–"), after.get(name, "–")]
+        for name in dict.fromkeys([*before, *after])
+        if before.get(name) != after.get(name)
     ]
-    if not rows:
-        return "<p>Machine, versions, settings and zoo's own source are the same.</p>"
-    return table(("", "before", "after"), rows, "facts")
+    return tables("facts", ("", "before", "after"), rows)
 
 
-def _and(words: Iterable[str]) -> str:
-    return " and ".join(sorted(words))
-
-
-def _facts(found: Sequence[View], styles: Styles) -> dict[str, str]:
+def _facts(views: Sequence[View], styles: Styles) -> dict[str, str]:
     facts: dict[str, set[str]] = {}
-    settings: dict[
-        str, dict[str, set[str]]
-    ] = {}  # name, value, the columns that have it
 
     def note(name: str, value: Any) -> None:
         facts.setdefault(name, set()).add(str(value))
 
-    for view in found:
+    for view in views:
         for name, value in mapping(view.info.get("zoo")).items():
             note(f"zoo's {name}", value)
         for name in ("rounds", "batch_sizes", "seeds"):
             if name in view.plan:
                 note(name.replace("_", " "), view.plan[name])
         for cell in view.cells:
-            title = styles[column_of(cell)].title
             for name, value in mapping(cell.get("versions")).items():
                 note(name, value)
             for name, value in mapping(cell.get("host")).items():
                 note(name.replace("_gb", ", GiB"), value)
+    _settings(views, styles, note)
+    return {name: ", ".join(sorted(values)) for name, values in facts.items()}
+
+
+def _settings(
+    views: Sequence[View], styles: Styles, note: Callable[[str, Any], None]
+) -> None:
+    """Note the columns' settings; where columns differ, with their titles."""
+    settings: dict[str, dict[str, set[str]]] = {}  # name, value, titles of columns
+    for view in views:
+        for cell in view.cells:
+            title = styles[column_of(cell)].title
             for name, value in mapping(cell.get("settings")).items():
-                have = settings.setdefault(name, {}).setdefault(str(value), set())
-                have.add(title)
+                titles = settings.setdefault(name, {}).setdefault(str(value), set())
+                titles.add(title)
     for name, values in settings.items():
         for value, titles in values.items():
             note(name, value if len(values) == 1 else f"{value} ({_and(titles)})")
-    return {name: ", ".join(sorted(values)) for name, values in facts.items()}
+
+
+def _and(titles: Iterable[str]) -> str:
+    return " and ".join(sorted(titles))

@@ -1,50 +1,53 @@
-"""The report's charts, section by section. Each is a list of (caption, <svg>)."""
+"""The report's charts of speed and memory, section by section."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from itertools import product
 
 from ..results import STEPS
-from .charts import Axis, Line, Mark, bars, dots, lines, number, three
-from .rows import Column, Time, View, column_of
-from .words import Styles, mebibytes, percent, ratio, seconds, times, unit_of
+from .axes import Axis
+from .charts import bars, dots, lines
+from .marks import Group, Line, Mark
+from .parts import Figure
+from .rows import Column, Styles, Time, View, column_of
+from .words import mebibytes, number, percent, ratio, seconds, three, times, unit_of
 
-Figure = tuple[str, str]  # caption, picture
 Figures = list[Figure]
-_SHARES = (0, 1, 0.5, 0.25, 0.75, 2, 4)  # ticks, the first before the others
+_SHARES = (0, 1, 0.5, 0.25, 0.75, 2, 4)  # ticks, the most important first
+_RATIOS = (1, 0.5, 2, 0.25, 4, 0.1, 10, 100, 0.01, 0.8, 1.25, 0.9, 1.1)
 
 
 def step_times(view: View, styles: Styles) -> Figures:
     """Bars of the median step time with its interval: one chart per batch size."""
-    found: Figures = []
-    for preset in view.presets:
-        for what in STEPS:
-            for batch in view.batches(preset, what):
-                rows = view.find(preset, what, batch)
-                highs = [t.seconds.high for t in rows if t.seconds]
-                if not highs:
-                    continue
-                size, unit = unit_of(max(highs))
-                timed = {t.column: _step(t, styles, size) for t in rows}
-                marks = [
-                    mark
-                    for c in view.columns
-                    if (mark := timed.get(c) or _untimed(view, preset, c, styles))
-                ]
-                caption = f"{preset}, {what}, batch {batch}: {unit} per step"
-                picture = bars(caption, [("", marks)], max(highs) / size, number)
-                found.append((caption, picture))
-    return found
+    figures: Figures = []
+    for preset, step in product(view.presets, STEPS):
+        for batch in view.batches(preset, step):
+            rows = view.find(preset, step, batch)
+            highs = [t.seconds.high for t in rows if t.seconds]
+            if not highs:
+                continue
+            size, unit = unit_of(max(highs))
+            timed = {t.column: _time(t, styles, size) for t in rows}
+            marks = [
+                mark
+                for c in view.columns
+                if (mark := timed.get(c) or _untimed(view, preset, c, styles))
+            ]
+            caption = f"{preset}, {step}, batch {batch}: {unit} per step"
+            picture = bars(caption, [("", marks)], max(highs) / size, number)
+            figures.append(Figure(caption, picture))
+    return figures
 
 
-def _step(t: Time, styles: Styles, size: float) -> Mark:
+def _time(t: Time, styles: Styles, size: float) -> Mark:
     style = styles[t.column]
     if t.seconds is None:
-        return _absent(t, styles)
+        tip = f"{style.title}: {t.error or 'not measured'}"
+        return Mark(style, None, None, None, f"failed: {t.error}", tip)
     value, low, high = (v / size for v in t.seconds)
     tip = (
-        f"{style.title}, {t.what}, batch {t.batch}: {seconds(t.seconds.value)}\n"
+        f"{style.title}, {t.step}, batch {t.batch}: {seconds(t.seconds.value)}\n"
         f"95 % interval {seconds(t.seconds.low)} to {seconds(t.seconds.high)},"
         f" {t.rounds} rounds"
     )
@@ -53,43 +56,37 @@ def _step(t: Time, styles: Styles, size: float) -> Mark:
 
 def _untimed(view: View, preset: str, column: Column, styles: Styles) -> Mark | None:
     """Return the row of a column none of whose cells could be timed."""
-    style, words = styles[column], {"differs": "failed parity", "failed": "failed"}
+    style, reasons = styles[column], {"differs": "failed parity", "failed": "failed"}
     for cell in view.cells:
         if (cell["preset"], column_of(cell)) == (preset, column):
-            if text := words.get(str(cell.get("status"))):
+            if reason := reasons.get(str(cell.get("status"))):
                 tip = f"{style.title}: {cell.get('error')}"
-                return Mark(style, None, None, None, f"not timed: {text}", tip)
+                return Mark(style, None, None, None, f"not timed: {reason}", tip)
     return None
 
 
-def _absent(t: Time, styles: Styles) -> Mark:
-    tip = f"{styles[t.column].title}: {t.error or 'not measured'}"
-    return Mark(styles[t.column], None, None, None, f"failed: {t.error}", tip)
-
-
 def ratios(view: View, styles: Styles) -> Figures:
-    """Dots of the paired ratio against the baseline, on one axis for all charts."""
+    """Dots of the paired ratio to the baseline, on one axis for all charts."""
     every = [t.ratio for t in view.times if t.ratio and t.verdict != "baseline"]
     if not every:
         return []
     low = min(0.8, *(r.low for r in every)) / 1.04
     high = max(1.25, *(r.high for r in every)) * 1.04
     base = styles[view.baseline].title if view.baseline in styles else "the baseline"
-    return [
-        (f"{preset}, {what}: time over {base}'s, below 1× is faster", picture)
-        for preset in view.presets
-        for what in STEPS
-        if (picture := _ratio(view, styles, preset, what, (low, high)))
-    ]
+    figures: Figures = []
+    for preset, step in product(view.presets, STEPS):
+        if groups := _ratios(view, styles, preset, step):
+            caption = f"{preset}, {step}: time over {base}'s, below 1× is faster"
+            title = f"{preset}, {step}: ratio to the baseline"
+            figures.append(forest(caption, groups, (low, high), title))
+    return figures
 
 
-def _ratio(
-    view: View, styles: Styles, preset: str, what: str, ends: tuple[float, float]
-) -> str:
-    groups = []
-    for batch in view.batches(preset, what):
+def _ratios(view: View, styles: Styles, preset: str, step: str) -> list[Group]:
+    groups: list[Group] = []
+    for batch in view.batches(preset, step):
         marks = []
-        for t in view.find(preset, what, batch):
+        for t in view.find(preset, step, batch):
             if t.verdict == "baseline" or t.ratio is None:
                 continue
             style = styles[t.column]
@@ -98,47 +95,40 @@ def _ratio(
             marks.append(Mark(style, *t.ratio, times(t.ratio.value), tip, hollow))
         if marks:
             groups.append((f"batch {batch}", marks))
-    return forest(f"{preset}, {what}: ratio to the baseline", groups, ends)
+    return groups
 
 
-def forest(title: str, groups: Sequence[Any], ends: tuple[float, float]) -> str:
+def forest(
+    caption: str, groups: Sequence[Group], ends: tuple[float, float], title: str = ""
+) -> Figure:
     """Return dots of ratios with their intervals around the line at 1."""
-    if not groups:
-        return ""
-    ticks = [1, 0.5, 2, 0.25, 4, 0.1, 10, 100, 0.01, 0.8, 1.25, 0.9, 1.1]
-    x = Axis(*ends, 0, 1, log=True, tick=lambda v: f"{v:g}×", values=ticks)
-    return dots(title, groups, x, 1.0)
+    x = Axis(*ends, 0, 1, log=True, tick=lambda v: f"{v:g}×", values=_RATIOS)
+    return Figure(caption, dots(title or caption, groups, x, 1.0))
 
 
 def scaling(view: View, styles: Styles) -> Figures:
-    """Lines of examples per second over the batch size, both in factors."""
-    found: Figures = []
-    for preset in view.presets:
-        for what in STEPS:
-            batches = view.batches(preset, what)
-            rows = [t for t in view.find(preset, what) if t.seconds]
-            if len(batches) < 2 or not rows:
-                continue
-            ends = [t.batch / s for t in rows for s in (t.seconds or ())]
-            x = Axis(min(batches), max(batches), 0, 1, log=True, values=batches)
-            y = Axis(min(ends) / 1.2, max(ends) * 1.2, 0, 1, log=True)
-            title = f"{preset}, {what}: examples per second over the batch size"
-            drawn = [_scaled(rows, c, styles) for c in view.columns]
-            picture = lines(
-                title,
-                [line for line in drawn if line.points],
-                x,
-                y,
-                ("batch size", "examples/s"),
-            )
-            found.append((title, picture))
-    return found
+    """Lines of examples per second over the batch size, both on log axes."""
+    figures: Figures = []
+    for preset, step in product(view.presets, STEPS):
+        batches = view.batches(preset, step)
+        rows = [t for t in view.find(preset, step) if t.seconds]
+        if len(batches) < 2 or not rows:
+            continue
+        rates = [t.batch / s for t in rows for s in (t.seconds or ())]
+        x = Axis(min(batches), max(batches), 0, 1, log=True, values=batches)
+        y = Axis(min(rates) / 1.2, max(rates) * 1.2, 0, 1, log=True)
+        drawn = [_rates(rows, column, styles) for column in view.columns]
+        drawn = [line for line in drawn if line.points]
+        title = f"{preset}, {step}: examples per second over the batch size"
+        picture = lines(title, drawn, x, y, ("batch size", "examples/s"))
+        figures.append(Figure(title, picture))
+    return figures
 
 
-def _scaled(rows: Sequence[Time], column: Column, styles: Styles) -> Line:
-    mine = sorted((t for t in rows if t.column == column), key=lambda t: t.batch)
+def _rates(rows: Sequence[Time], column: Column, styles: Styles) -> Line:
+    own = sorted((t for t in rows if t.column == column), key=lambda t: t.batch)
     points, tips = [], []
-    for t in mine:
+    for t in own:
         assert t.seconds is not None
         value, low, high = (t.batch / s for s in t.seconds)
         points.append((t.batch, value, high, low))
@@ -151,24 +141,19 @@ def shares(view: View, styles: Styles) -> Figures:
     """Bars of each step's share of the machine's own matrix-multiply peak."""
     every = [t.share for t in view.times if t.share is not None]
     top = max([1.0, *every])
-    found: Figures = []
-    for preset in view.presets:
-        for what in STEPS:
-            groups = []
-            for batch in view.batches(preset, what):
-                rows = view.find(preset, what, batch)
-                marks = [_share(t, styles) for t in rows if t.share is not None]
-                if marks:
-                    groups.append((f"batch {batch}", marks))
-            if groups:
-                caption = f"{preset}, {what}: share of the matrix-multiply peak"
-                found.append(
-                    (
-                        caption,
-                        bars(caption, groups, top, percent, _SHARES),
-                    )
-                )
-    return found
+    figures: Figures = []
+    for preset, step in product(view.presets, STEPS):
+        groups = []
+        for batch in view.batches(preset, step):
+            rows = view.find(preset, step, batch)
+            marks = [_share(t, styles) for t in rows if t.share is not None]
+            if marks:
+                groups.append((f"batch {batch}", marks))
+        if groups:
+            caption = f"{preset}, {step}: share of the matrix-multiply peak"
+            picture = bars(caption, groups, top, percent, _SHARES)
+            figures.append(Figure(caption, picture))
+    return figures
 
 
 def _share(t: Time, styles: Styles) -> Mark:
@@ -180,8 +165,8 @@ def _share(t: Time, styles: Styles) -> Mark:
 
 
 def memory(view: View, styles: Styles) -> Figures:
-    """Bars of the most memory that a cell's process ever held."""
-    found: Figures = []
+    """Bars of the peak memory of a cell's process."""
+    figures: Figures = []
     for preset in view.presets:
         marks = []
         for column in view.columns:
@@ -189,11 +174,11 @@ def memory(view: View, styles: Styles) -> Figures:
             sizes = [t.peak_bytes for t in rows if t.peak_bytes]
             if sizes:
                 style, value = styles[column], max(sizes)
-                tip = f"{style.title}: {mebibytes(value)} at the most"
+                tip = f"{style.title}: {mebibytes(value)} at most"
                 text = number(value / 2**20)
                 marks.append(Mark(style, value / 2**20, None, None, text, tip))
         if marks:
             caption = f"{preset}: peak memory of the whole process, MiB"
             top = max(m.value or 0.0 for m in marks)
-            found.append((caption, bars(caption, [("", marks)], top, number)))
-    return found
+            figures.append(Figure(caption, bars(caption, [("", marks)], top, number)))
+    return figures

@@ -1,20 +1,21 @@
-"""What a report shows, taken out of the rows: columns, cells, times over all seeds."""
+"""What a report shows, taken from the rows: columns, cells, times over all seeds."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median as middle
 from typing import Any, NamedTuple
 
-from ...registry import COLOURS, TITLES
+from ...registry import COLOURS
 from ..intervals import Estimate, median, paired_ratio, verdict
-from ..modes import MODES
+from ..modes import title
 from ..results import ResultRow, Study
-from .charts import Style
+from .marks import Style
 
 Column = tuple[str, str]  # backend and mode
+Styles = Mapping[Column, Style]
 
 
 class Time(NamedTuple):
@@ -22,7 +23,7 @@ class Time(NamedTuple):
 
     preset: str
     column: Column
-    what: str
+    step: str  # inference or training
     batch: int
     seconds: Estimate | None  # None: failed
     ratio: Estimate | None  # over the baseline's time
@@ -39,8 +40,8 @@ class Time(NamedTuple):
 class View:
     """One study on one machine.
 
-    Rows of the same measurement, as a study that was run again has them, count once:
-    the last does.
+    Of several rows of the same measurement, as in a study that was run again, only the
+    last counts.
     """
 
     label: str
@@ -69,31 +70,35 @@ class View:
 
     @property
     def baseline(self) -> Column | None:
-        """What the ratios are over."""
+        """The column that the ratios compare with."""
         for row in self.timings:
             base = row.get("baseline")
             if isinstance(base, dict):
                 return str(base.get("backend")), str(base.get("mode"))
         return None
 
-    def batches(self, preset: str, what: str) -> list[int]:
-        """Return the batch sizes that were tried, growing."""
-        found = {t.batch for t in self.times if (t.preset, t.what) == (preset, what)}
-        return sorted(found)
+    def batches(self, preset: str, step: str) -> list[int]:
+        """Return the batch sizes that were tried, in ascending order."""
+        return sorted({t.batch for t in self.find(preset, step)})
 
-    def find(self, preset: str, what: str, batch: int | None = None) -> list[Time]:
+    def find(self, preset: str, step: str, batch: int | None = None) -> list[Time]:
         """Return times of a network, in the columns' order."""
-        found = [
+        rows = [
             t
             for t in self.times
-            if (t.preset, t.what) == (preset, what) and batch in (None, t.batch)
+            if (t.preset, t.step) == (preset, step) and batch in (None, t.batch)
         ]
-        return sorted(found, key=lambda t: self.columns.index(t.column))
+        return sorted(rows, key=lambda t: self.columns.index(t.column))
+
+    def runs(self, preset: str, column: Column) -> list[ResultRow]:
+        """Return a network's training runs in one column; each seed has one."""
+        wanted = preset, column
+        return [r for r in self.trainings if (r["preset"], column_of(r)) == wanted]
 
 
-def views(studies: Iterable[Study]) -> list[View]:
+def views_of(studies: Iterable[Study]) -> list[View]:
     """Return what to show: each study, split where its rows come from two machines."""
-    found = []
+    views = []
     for study in studies:
         machines = list(dict.fromkeys(str(r.get("machine", "")) for r in study.rows))
         for machine in machines:
@@ -101,12 +106,12 @@ def views(studies: Iterable[Study]) -> list[View]:
             label = study.label
             if len(machines) > 1:
                 label += f", machine {machine}"
-            found.append(_view(label, study.info, rows))
-    labels = [v.label for v in found]
-    for i, view in enumerate(found):  # two studies of one name
+            views.append(_view(label, study.info, rows))
+    labels = [v.label for v in views]
+    for i, view in enumerate(views):  # two studies of one name
         if labels.count(view.label) > 1:
             view.label = f"{labels[i]} ({labels[: i + 1].count(labels[i])})"
-    return found
+    return views
 
 
 def _view(label: str, info: ResultRow, rows: Iterable[ResultRow]) -> View:
@@ -152,8 +157,8 @@ def _time(rows: Sequence[ResultRow]) -> Time:
         seconds,
         ratio,
         word,
-        _middle(good, "gflops"),
-        _middle(good, "share"),
+        middle(good, "gflops"),
+        middle(good, "share"),
         max((p for r in good if (p := number_of(r, "peak_bytes"))), default=None),
         len(samples),
         samples,
@@ -162,13 +167,14 @@ def _time(rows: Sequence[ResultRow]) -> Time:
 
 
 def _estimate(row: ResultRow, *names: str) -> Estimate | None:
-    found = [number_of(row, name) for name in names]
-    return None if None in found else Estimate(*found)  # pyrefly: ignore
+    values = [v for name in names if (v := number_of(row, name)) is not None]
+    return Estimate(*values) if len(values) == len(names) else None
 
 
-def _middle(rows: Sequence[ResultRow], name: str) -> float | None:
-    found = [v for r in rows if (v := number_of(r, name)) is not None]
-    return middle(found) if found else None
+def middle(rows: Iterable[ResultRow], name: str) -> float | None:
+    """Return the median of a field over the rows that have it."""
+    values = [v for row in rows if (v := number_of(row, name)) is not None]
+    return statistics.median(values) if values else None
 
 
 def column_of(row: ResultRow) -> Column:
@@ -182,7 +188,7 @@ def mapping(value: Any) -> ResultRow:
 
 
 def number_of(row: ResultRow, name: str) -> float | None:
-    """Return a finite number, or None for whatever else a row holds there."""
+    """Return a finite number, or None for anything else."""
     value = row.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
@@ -195,19 +201,14 @@ def numbers(values: Any) -> list[float]:
     return [v for row in rows if (v := number_of(row, "v")) is not None]
 
 
-def styles(found: Sequence[View]) -> dict[Column, Style]:
+def styles_of(views: Sequence[View]) -> dict[Column, Style]:
     """Return how each column looks: colour by framework, pattern by mode."""
-    columns = list(dict.fromkeys(c for view in found for c in view.columns))
+    columns = list(dict.fromkeys(c for view in views for c in view.columns))
     order = {backend: i for i, backend in enumerate(COLOURS)}
     columns.sort(key=lambda c: order.get(c[0], len(order)))
-    made: dict[Column, Style] = {}
+    styles: dict[Column, Style] = {}
     for key, (backend, mode) in enumerate(columns):
-        rank = sum(other[0] == backend for other in made)
+        rank = sum(other[0] == backend for other in styles)
         colour = COLOURS.get(backend, "#4d4d4d")
-        made[backend, mode] = Style(key, _title(backend, mode), colour, rank)
-    return made
-
-
-def _title(backend: str, mode: str) -> str:
-    known = MODES.get(backend, {}).get(mode)
-    return known.title if known else f"{TITLES.get(backend, backend)}, {mode}"
+        styles[backend, mode] = Style(key, title(backend, mode), colour, rank)
+    return styles

@@ -1,11 +1,11 @@
 "use strict";
-// Legends hide and show a series everywhere on the page; marks tell their numbers when
+// Legends hide and show a series everywhere on the page. Marks show their numbers when
 // pointed at, or, inside a chart that has the focus, with the arrow keys.
 (() => {
   const tip = document.getElementById("tip");
-  const all = (what, within = document) => [...within.querySelectorAll(what)];
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
-  // A chart's own <title> would pop up over the numbers; its words are its label too.
+  // A chart's own <title> would pop up over the numbers; its text is the label too.
   for (const title of all("svg[aria-label] > title")) title.remove();
 
   for (const button of all(".legend button"))
