@@ -1,9 +1,12 @@
-"""Settings of every test: quiet frameworks, one thread each, memory given back."""
+"""Settings of every test: quiet frameworks, one thread each, programs compiled once."""
 
 import ctypes
 import gc
 import os
+import shutil
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -12,13 +15,49 @@ for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREAD
     os.environ.setdefault(name, "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+_MOST = 4 * 2**30  # bytes that a test process may hold before it gives memory back
+
+
+def pytest_configure(config):
+    """Give JAX a folder for this run, in which all processes share what they compile.
+
+    XLA takes most of the suite's time, and most tests compile what another has compiled
+    before: a cached program is found by all that it was compiled from.
+    """
+    if hasattr(config, "workerinput") or "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return  # a worker, which has its parent's folder; or the user's own
+    config.zoo_programs = tempfile.mkdtemp(prefix="zoo-programs-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = config.zoo_programs
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+
+def pytest_unconfigure(config):
+    """Remove that folder."""
+    if folder := getattr(config, "zoo_programs", None):
+        shutil.rmtree(folder, ignore_errors=True)
+        del os.environ["JAX_COMPILATION_CACHE_DIR"]
+
 
 @pytest.fixture(autouse=True, scope="module")
 def _give_back():
-    """Free what a module's tests compiled: a whole run would hold 10 GB of programs."""
+    """Free what a module's tests compiled, where this process holds too much memory."""
     yield
+    if _memory() < _MOST:
+        return
     if jax := sys.modules.get("jax"):
         jax.clear_caches()
+    if keras := sys.modules.get("keras"):
+        keras.backend.clear_session(free_memory=False)
     gc.collect()
     if sys.platform == "linux":
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def _memory() -> int:
+    """Return the bytes that this process holds; where the system does not say, all."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return _MOST
+    return pages * os.sysconf("SC_PAGE_SIZE")

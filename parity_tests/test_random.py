@@ -7,7 +7,7 @@ draws are always the same; `ZOO_FUZZ=500` draws that many per class, ever new on
 import os
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 import zoo
@@ -41,7 +41,7 @@ def test_random_config(cls, data):
     try:
         config = CLASSES[cls].small().override(**fields)
     except ConfigError:
-        return  # no such architecture, and it says so
+        assume(False)  # no such architecture: draw another, so that all are walked
     report = zoo.check(config, batch=batch, dtypes=["float64"])
     assert report.ok, f"{config}\n{report}"
 

@@ -42,7 +42,7 @@ def join(model: _layers.Model) -> bool:
     known = strategy.extended.variable_created_in_scope
     if not all(known(v.value) for v in model.variables):
         raise ConfigError(
-            "the model was built outside this strategy's scope: build it inside."
+            "the model was built outside of this strategy's scope: build it inside."
         )
     return strategy.extended.should_checkpoint
 
