@@ -14,6 +14,9 @@ import pytest
 for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
     os.environ.setdefault(name, "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# XLA's optimising takes far longer than running tests' small networks does. Unoptimised
+# programs are the same mathematics; tests that run long ask for `optimised`.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 _MOST = 4 * 2**30  # bytes that a test process may hold before it gives memory back
 
@@ -37,6 +40,18 @@ def pytest_unconfigure(config):
     if folder := getattr(config, "zoo_programs", None):
         shutil.rmtree(folder, ignore_errors=True)
         del os.environ["JAX_COMPILATION_CACHE_DIR"]
+
+
+@pytest.fixture
+def optimised():
+    """Let XLA optimise what this test compiles, as it does for users."""
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+    jax.clear_caches()
 
 
 @pytest.fixture(autouse=True, scope="module")

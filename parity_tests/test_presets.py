@@ -33,7 +33,7 @@ def test_weights_cross_all_backends_bit_by_bit(config):
 
 
 @pytest.mark.parametrize("name", ["resnet50", "vgg11", "vit_b_16"])
-def test_full_size(name):
+def test_full_size(name, optimised):
     rungs = ("names", "shapes", "counts", "initial weights", "forward")
     report = zoo.check(name, batch=1, rungs=rungs)
     assert report.ok, str(report)
