@@ -14,8 +14,7 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from zoo.errors import ConfigError, InputError
-from zoo.spec.batch import Batch, check_shares, share
+from zoo.errors import ConfigError
 from zoo.training.fit import fit
 
 ROOT = Path(__file__).parents[2]
@@ -243,20 +242,6 @@ def test_two_workers_are_one_with_the_whole_batch(how, script, tmp_path):
     assert (line == "") == (backend == "jax")
     if line:
         assert "each of 2 workers" in line and "batch_size" in line and "\n" not in line
-
-
-def test_shares_are_the_batch_in_order():
-    x = np.arange(7)
-    batch = Batch((x, x[:, None] * 2), x * 3)
-    parts, rows = zip(*(share(batch, rank, 3) for rank in range(3)))
-    assert rows == (0, 3, 5)
-    assert [p.size for p in parts] == [3, 2, 2]
-    for i, whole in enumerate(batch.inputs):
-        assert (np.concatenate([p.inputs[i] for p in parts]) == whole).all()
-    assert (np.concatenate([p.targets for p in parts]) == batch.targets).all()
-    check_shares(7, 7)
-    with pytest.raises(InputError, match="each of 8 workers"):
-        share(batch, 0, 8)
 
 
 def digits(backend, **changes):

@@ -13,7 +13,7 @@ import torch
 
 import zoo
 from tests.representatives import inputs, small
-from zoo.errors import ConfigError, UnknownNameError
+from zoo.errors import ConfigError
 from zoo.models import example_targets
 from zoo.parity.tolerance import FLOAT64, compare, worst
 from zoo.registry import BACKENDS, get_backend
@@ -213,15 +213,6 @@ def test_threads_cannot_be_set_once_an_operator_ran():
     here = get_backend("tf")
     with pytest.raises(ConfigError, match="settle must come first"):
         here.settle(7)
-
-
-def test_an_unknown_mode_gets_the_nearest():
-    assert find("torch", "eager") is next(iter(MODES["torch"].values()))
-    with pytest.raises(UnknownNameError, match="Did you mean 'compile'"):
-        find("torch", "compiled")
-    with pytest.raises(UnknownNameError, match="Known: jit"):
-        find("jax", "eager")
-    assert set(MODES) == set(BACKENDS)
 
 
 @pytest.mark.parametrize("optimizer", ["momentum", "adamw", "adagrad"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.study.fakes import Cells, compare, times
-from zoo.errors import FileError, MissingBackendError
+from zoo.errors import FileError
 from zoo.spec.recipe import Recipe
 from zoo.study import driver, plan, results, terminal
 from zoo.study.engine import Failed
@@ -28,14 +28,6 @@ def test_two_studies_do_not_share_a_folder(tmp_path):
         pytest.raises(FileError, match="another zoo compare is writing"),
     ):
         compare(tmp_path, Cells())
-
-
-def test_a_missing_framework_is_an_error_before_anything_begins(tmp_path, monkeypatch):
-    monkeypatch.setattr(driver, "installed", lambda backend: backend != "jax")
-    for columns in (["torch", "jax"], ["torch", "tf:on_jax"]):
-        with pytest.raises(MissingBackendError, match="needs backend 'jax'"):
-            compare(tmp_path, Cells(), columns=plan.columns(columns))
-    assert not (tmp_path / "study").exists()
 
 
 def test_a_full_disk_keeps_what_is_finished(tmp_path, monkeypatch):
@@ -72,9 +64,6 @@ def test_a_damaged_cell_is_measured_again(tmp_path):
     heads = [r for r in study.rows if r["row"] == "cell"]
     assert [h["parity"]["ok"] for h in heads] == [True] * 3
     assert [r["verdict"] for r in times(study, "jax")] == ["faster"] * 4
-
-
-# ------------------------------------------------------- a study written by zoo 0.1.0
 
 
 @pytest.fixture

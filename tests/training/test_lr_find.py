@@ -1,13 +1,9 @@
 """The LR range test: the same curve in every backend, and a rate worth having."""
 
-import json
-
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 import zoo
-from zoo.cli import main
 from zoo.errors import ConfigError, TrainingDiverged
 from zoo.registry import BACKENDS
 from zoo.spec.recipe import Recipe
@@ -96,19 +92,3 @@ def test_a_loss_that_is_never_finite():
     with pytest.raises(TrainingDiverged, match="not finite at step 1"):
         lr_find(model, broken)
     assert all(np.array_equal(a, before[n]) for n, a in zoo.state(model).items())
-
-
-def test_zoo_lr_find(tmp_path):
-    figure = tmp_path / "curve.svg"
-    args = ["lr-find", "mlp", "--set", "hidden=[16]", "--steps", "30"]
-    done = CliRunner().invoke(main, [*args, "--json", "--plot", str(figure)])
-    assert done.exit_code == 0, done.output
-    found = json.loads(done.stdout)
-    assert (found["backend"], found["data"]) == ("torch", "digits")
-    assert found["suggestion"] in found["rates"]
-    assert len(found["losses"]) == len(found["smoothed"]) == len(found["rates"])
-    text = figure.read_text()
-    assert "<svg" in text
-    assert "#d55e00" in text.lower()
-    plain = CliRunner().invoke(main, args).stdout
-    assert f"--lr {found['suggestion']:.2g}" in plain

@@ -4,24 +4,16 @@ import json
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import zoo
+from tests.training.runs import CONFIG, RECIPE
 from zoo.errors import FileError, InputError
-from zoo.files.safetensors import read_file, write_safetensors
-from zoo.spec.recipe import Recipe
 from zoo.training.callbacks import EarlyStopping
 from zoo.training.folder import RunFolder
 from zoo.training.resume import rebuild
-
-RECIPE = Recipe(
-    optimizer="adamw", lr=3e-3, schedule="cosine", steps=24, batch_size=100, ema=0.9
-)
-# in float64, as no processor promises the same rounding to two runs
-CONFIG = {"in_features": 64, "hidden": (16,), "dropout": 0.2, "dtype": "float64"}
 
 # Where SIGKILL strikes: (what is called, at which call).
 MOMENTS = {
@@ -104,20 +96,6 @@ def test_a_finished_run_is_not_run_again(tmp_path):
     assert all(np.array_equal(weights[k], v) for k, v in zoo.state(again).items())
 
 
-def test_another_run_is_refused_unless_asked_for(tmp_path):
-    model = zoo.build("mlp", "torch", **CONFIG)
-    short = RECIPE.override(steps=2)
-    zoo.fit(model, "digits", short, out=tmp_path)
-    with pytest.raises(FileError, match="holds a run already"):
-        zoo.fit(model, "digits", short, out=tmp_path)
-    zoo.fit(model, "digits", short, out=tmp_path, overwrite=True)
-    (tmp_path / "else").mkdir()
-    (tmp_path / "else" / "thesis.tex").write_text("precious")
-    with pytest.raises(FileError, match="holds something else"):
-        zoo.fit(model, "digits", short, out=tmp_path / "else", overwrite=True)
-    assert (tmp_path / "else" / "thesis.tex").read_text() == "precious"
-
-
 @pytest.mark.parametrize(
     "name, text, words",
     [
@@ -136,14 +114,6 @@ def test_damaged_files_get_one_line(name, text, words, tmp_path):
         zoo.resume(tmp_path / "run")
     assert words in str(error.value)
     assert "\n" not in str(error.value)
-
-
-def test_a_damaged_best_json_gets_one_line(tmp_path):
-    folder = RunFolder(tmp_path)
-    folder.checkpoints.mkdir()
-    (folder.checkpoints / "best.json").write_text("{}")
-    with pytest.raises(FileError, match="names no step"):
-        folder.best()
 
 
 def test_other_data_and_other_recipes_are_refused(tmp_path):
@@ -202,46 +172,3 @@ def test_early_stopping_of_the_recipe_is_final_and_a_callback_is_not(tmp_path):
         # the callback's count goes on from 2: one more evaluation stops the run
         assert len(second.losses) == (4 if stoppers else 3)
         assert "did not improve in" in second.stopped
-
-
-def test_run_json_records_the_same_facts_as_ever(tmp_path):
-    zoo.fit(
-        zoo.build("mlp", **CONFIG), "digits", RECIPE.override(steps=1), out=tmp_path
-    )
-    old = Path(__file__).parents[1] / "data" / "zoo-0.1.0" / "run"
-    now, before = RunFolder(tmp_path).about(), RunFolder(old).about()
-    assert list(now) == list(before)
-    assert list(now["versions"]) == list(before["versions"])
-    now, before = (RunFolder(f).read().progress for f in (tmp_path, old))
-    assert list(now) == list(before)
-
-
-@pytest.mark.parametrize("backend", zoo.registry.BACKENDS)
-def test_a_lost_moment_is_told(backend, tmp_path):
-    model = zoo.build("mlp", backend, **CONFIG)
-    zoo.fit(model, "digits", RECIPE.override(steps=2), out=tmp_path)
-    path = RunFolder(tmp_path).at(2) / "optimizer.safetensors"
-    slots, _ = read_file(path)
-    del slots["exp_avg/head.bias"]
-    write_safetensors(slots, path, {})
-    with pytest.raises(FileError, match=r"exp_avg/head\.bias must be"):
-        zoo.resume(tmp_path)
-
-
-@pytest.mark.parametrize("backend", zoo.registry.BACKENDS)
-def test_what_cannot_be_targets_gets_one_line(backend):
-    """Frameworks would broadcast, wrap round, or end in a traceback."""
-    x = np.zeros((8, 64), np.float32)
-    for loss, targets, words in [
-        ("cross_entropy", np.full(8, -1), "ids must be in"),
-        ("cross_entropy", np.full(8, 10), "ids must be in"),
-        ("cross_entropy", np.zeros(8), "needs ids"),
-        ("cross_entropy", np.zeros((8, 1), int), "needs targets of shape"),
-        ("bce", np.zeros(8, np.float32), "needs targets of shape"),
-        ("mse", np.zeros((8, 1), np.float32), "needs targets of shape"),
-    ]:
-        model = zoo.build("mlp", backend, **CONFIG)
-        with pytest.raises(InputError, match=words):
-            zoo.fit(model, (x, targets), Recipe(loss=loss, steps=1))
-    with pytest.raises(InputError, match="must be floats"):
-        zoo.fit(model, (x.astype(np.uint8), np.zeros(8, int)), Recipe(steps=1))
