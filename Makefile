@@ -8,20 +8,26 @@ VENV ?= .venv
 WORKERS ?= 2
 ZOO_FUZZ ?= 500
 PYTEST_ARGS ?=
+# Of the tests: as they stand in the files, or "random", by the seed SEED.
+ORDER ?= files
+SEED ?= 1
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+PYTEST := -n $(WORKERS) --dist worksteal \
+  $(if $(filter random,$(ORDER)),--randomly-seed=$(SEED),-p no:randomly)
 NEEDS := pyproject.toml constraints.txt
 ALL := $(VENV)/.installed-all
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help demo test test-browser browser check proof fuzz bench clean
+.PHONY: help demo test quick test-browser browser check proof fuzz bench clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
 help:
 	@echo "make demo    proves six networks in three frameworks, then measures two"
-	@echo "make test    all tests               (PYTEST_ARGS='-k unet', WORKERS=4)"
+	@echo "make test    all tests        (PYTEST_ARGS='-k unet', WORKERS=4, ORDER=random)"
+	@echo "make quick   those tests that take seconds, in under two minutes"
 	@echo "make test-browser  a study's report in headless Chromium"
 	@echo "make check   lint, format, types, import contracts"
 	@echo "make proof   the whole matrix of the training proof, into docs/ (about 45 min)"
@@ -34,8 +40,11 @@ demo: $(ALL)
 	$(BIN)/zoo compare studies/quick.toml --out study/quick
 
 test: $(DEV)
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal tests parity_tests \
-	  --ignore=tests/browser $(PYTEST_ARGS)
+	$(BIN)/pytest $(PYTEST) tests parity_tests --ignore=tests/browser $(PYTEST_ARGS)
+
+quick: $(DEV)  # for daily work: every test that takes seconds
+	$(BIN)/pytest $(PYTEST) -m quick tests parity_tests --ignore=tests/browser \
+	  $(PYTEST_ARGS)
 
 test-browser: $(DEV) browser
 	$(BIN)/pytest tests/browser $(PYTEST_ARGS)

@@ -84,3 +84,14 @@ TASKS = {
         {"layers": 2, "dropout": 0.0},
     ),
 }
+
+# What the test suite trains: a quarter of the U-Net, for half the steps.
+_unet = TASKS["unet_bn"]
+QUICK = {
+    **TASKS,
+    "unet_bn": _unet._replace(
+        goal=0.8,
+        recipe=_unet.recipe.override(lr=5e-3, steps=150, evaluate_every=150),
+        changes={"widths": (8, 16, 32)},
+    ),
+}

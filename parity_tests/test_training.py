@@ -15,7 +15,9 @@ from zoo.parity import trajectory
 from zoo.parity.trajectory import TRAJECTORY64
 from zoo.registry import BACKENDS, presets
 from zoo.spec.recipe import OPTIMIZERS, Recipe
-from zoo.training import loop
+from zoo.training import progress
+
+pytestmark = pytest.mark.usefixtures("optimised")  # hundreds of steps
 
 
 @pytest.mark.parametrize("cell", pairwise(), ids=str)
@@ -151,13 +153,13 @@ def test_half_precision_stays_within_its_band(model, precision):
 def test_fp16_survives_an_overflow(backend, monkeypatch):
     """A scale that is too large skips updates, and is halved until it fits."""
     scales = []
-    update = loop._Scale.update
+    update = progress.LossScale.update
 
     def spy(self, finite):
         scales.append((self.value, finite))
         update(self, finite)
 
-    monkeypatch.setattr(loop._Scale, "update", spy)
+    monkeypatch.setattr(progress.LossScale, "update", spy)
     recipe = Recipe(optimizer="sgd", lr=0.02, precision="fp16", steps=60, batch_size=1)
     run = fitted("mlp", backend, recipe, "float32")
     skipped = [scale for scale, finite in scales if not finite]

@@ -132,7 +132,7 @@ CODE = """
     import json, sys
     from pathlib import Path
     import zoo
-    from zoo.registry import backend
+    from zoo.registry import get_backend
     backend, folder = sys.argv[1], Path(sys.argv[2])
     here = get_backend(backend)
     print(json.dumps(here.settle(1)))

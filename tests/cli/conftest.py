@@ -16,11 +16,18 @@ def trained(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory):
-    """Return a small study of every backend, with its folder; trained, too."""
+    """Return a small study of every backend, with its folder; trained, too.
+
+    Its processes compile with all of XLA's optimisation, as users' do.
+    """
     out = tmp_path_factory.mktemp("compare") / "study"
-    done = in_process(
-        "compare", "cnn", "--set", "widths=[4,6]", "--set", "image_size=8", "--set",
-        "pools=1", "--batch-sizes", "1,4", "--threads", 1, "--data", "digits",
-        "--train", "--steps", 12, "--evaluate-every", 6, "--target", 0.05, "--out", out,
-    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("JAX_DISABLE_MOST_OPTIMIZATIONS", raising=False)
+        patch.delenv("XLA_FLAGS", raising=False)
+        done = in_process(
+            "compare", "cnn", "--set", "widths=[4,6]", "--set", "image_size=8", "--set",
+            "pools=1", "--batch-sizes", "1,4", "--threads", 1, "--data", "digits",
+            "--train", "--steps", 12, "--evaluate-every", 6, "--target", 0.05,
+            "--out", out,
+        )  # fmt: skip
     return done, results.read(out)[0], out

@@ -66,7 +66,7 @@ CODE = """
     import numpy as np, zoo
     from zoo.spec.batch import Batch
     from zoo.spec.recipe import Recipe
-    from zoo.registry import backend
+    from zoo.registry import get_backend
     folder, engine, cases = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
     here = get_backend("tf")
     for name, (changes, inputs) in cases.items():

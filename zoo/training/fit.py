@@ -13,14 +13,12 @@ from ..files.weights import load_state
 from ..registry import backend_of, config_key, get_backend, nearest_preset
 from ..spec.metrics import MEASURES
 from ..spec.recipe import Recipe
-from ..version import __version__, versions
+from ..version import PACKAGES, __version__, versions
 from .callbacks import Callback, EarlyStopping, JSONLines, NaNGuard
 from .folder import Checkpoint, RunFolder
 from .history import History
 from .loop import Loop, Options
 
-# Packages whose versions run.json records; null for one that is not installed.
-_PACKAGES = ("numpy", "torch", "tensorflow", "keras", "jax", "flax", "optax")
 # Precision -> dtype of the weights.
 _DTYPES = {
     "float32": "float32",
@@ -203,8 +201,8 @@ def _same_run(folder: RunFolder, recipe: Recipe, now: dict[str, Any]) -> Checkpo
 
 def describe(model: Model, data: Dataset) -> dict[str, Any]:
     """Return the contents of run.json for a model and its data."""
-    installed = versions()
     preset, overrides = nearest_preset(model.config)
+    installed = versions()
     return {
         "preset": preset,
         "overrides": overrides,
@@ -218,5 +216,5 @@ def describe(model: Model, data: Dataset) -> dict[str, Any]:
         "classes": list(data.classes),
         "examples": [len(data.train), len(data.test)],
         "notes": data.notes,
-        "versions": {"zoo": __version__} | {p: installed.get(p) for p in _PACKAGES},
+        "versions": {"zoo": __version__} | {p: installed.get(p) for p in PACKAGES},
     }
