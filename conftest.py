@@ -16,14 +16,33 @@ for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREAD
     os.environ.setdefault(name, "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # XLA takes far longer to compile a small network than to run it. Without optimisation,
-# and with its older code generator, it takes a quarter of the time and computes the same.
-# Tests that run long ask for `optimised`; the study of tests/cli/conftest.py is compiled
-# as users compile. XLA aborts at a flag that it does not know: hence the version.
+# and with its older code generator, it takes a quarter of the time; the numbers are the
+# same. Tests that run long ask for `optimised`; the study in tests/cli/conftest.py is
+# compiled as users compile. XLA aborts at an unknown flag: hence the version.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 if version("jaxlib") == "0.10.2":
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
 _MOST = 4 * 2**30  # bytes that a test process may hold before it gives memory back
+
+
+_ROOT = Path(__file__).parent
+# Folders and files of tests/ whose tests take seconds; `slow` ones among them do not.
+_QUICK = (
+    "configs", "data", "explain", "files", "inference", "learn", "parity", "spec",
+    "study", "training", "test_errors.py", "test_layout.py", "test_models.py",
+    "test_moved.py", "test_names.py", "test_registry.py", "test_source.py",
+    "test_version.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the tests that `make quick` runs."""
+    for item in items:
+        parts = item.path.relative_to(_ROOT).parts
+        if parts[0] == "tests" and parts[1] in _QUICK:
+            if item.get_closest_marker("slow") is None:
+                item.add_marker(pytest.mark.quick)
 
 
 def pytest_configure(config):
