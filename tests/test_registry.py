@@ -43,7 +43,8 @@ def test_a_config_is_found_by_its_key_and_nothing_else_is():
     assert key == "zoo.configs.mlp:MLPConfig"
     assert registry.config_from_key(key, config.to_dict()) == config
     assert registry.family_of(config) == "mlp"
-    for wrong in ("os:system", "zoo.configs.mlp:CNNConfig", "MLPConfig"):
+    base = "zoo.configs._base:Config"
+    for wrong in ("os:system", "zoo.configs.mlp:CNNConfig", "MLPConfig", base):
         with pytest.raises(ConfigError, match="no architecture"):
             registry.config_from_key(wrong, {})
 

@@ -125,7 +125,9 @@ def config_from_key(key: str, values: dict[str, Any]) -> Config:
     """
     for module in families():
         for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, Config):
+            if value is Config or not isinstance(value, type):
+                continue
+            if issubclass(value, Config):
                 if f"{value.__module__}:{value.__name__}" == key:
                     return value.from_dict(values)
     raise ConfigError(
